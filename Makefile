@@ -1,0 +1,60 @@
+# AURORA's commands. `make help` lists them.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+UV := $(BIN)/uv --native-tls
+MINUTES ?= 30
+export PYTHONUTF8 := 1
+
+.PHONY: help setup demo test check format generate lock e2e bench clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(VENV)/.ready ## Create the virtual environment from the lock file
+
+$(VENV)/.ready: pyproject.toml requirements/dev.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "AURORA needs Python 3.11 or newer: set PYTHON=python3.x"; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check uv==0.13.8
+	$(UV) pip install --quiet --require-hashes -r requirements/dev.lock
+	$(UV) pip install --quiet --no-deps -e .
+	@touch $@
+
+demo: setup ## Set everything up and run the main job: four models, three faults, real Kubernetes and Prometheus
+	$(BIN)/aurora demo
+
+test: setup ## Set everything up and run the tests, on a real API server and a real Prometheus
+	$(BIN)/aurora local build
+	$(BIN)/pytest
+
+check: setup ## Format, lint, types, import contracts, fast tests, generated files clean
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/python -m aurora.resources.generate --check
+	$(BIN)/pytest tests/unit tests/cycle
+
+format: setup ## Format the code
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+generate: setup ## Write CRDs, the chart's copy and the reference from the pydantic models
+	$(BIN)/python -m aurora.resources.generate
+
+lock: ## Renew the lock file
+	$(UV) pip compile pyproject.toml --extra postgres --group dev --universal --generate-hashes --no-header --quiet --upgrade -o requirements/dev.lock
+	$(UV) pip compile pyproject.toml --extra postgres --universal --generate-hashes --no-header --quiet --constraint requirements/dev.lock -o requirements/runtime.lock
+
+e2e: setup ## Run the tests that need real pods against the current kube context
+	$(BIN)/pytest tests/e2e -m e2e
+
+bench: setup ## Measure: server model's fit, controllers compared, cost of a cycle (bench/results/*.json)
+	$(BIN)/python bench/run.py
+
+clean: ## Remove the virtual environment and caches
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache bench/results

@@ -1,0 +1,108 @@
+"""Settings of one installation, read from the environment (`AURORA_...`) by pydantic-settings.
+
+Every setting has a default that works on one machine; the chart sets the rest.
+"""
+
+from pathlib import Path
+from typing import Self
+
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from aurora.errors import ConfigurationError
+
+__all__ = ["Settings"]
+
+
+class Settings(BaseSettings):
+    """What an administrator decides for the whole installation."""
+
+    model_config = SettingsConfigDict(env_prefix="AURORA_", extra="ignore", frozen=True)
+
+    namespace: str = "aurora-system"
+    """Namespace of the operator: its Lease and the ConfigMap aurora-control are there."""
+    watch_namespaces: tuple[str, ...] = ()
+    """Namespaces to work in; empty is the whole cluster."""
+    kubeconfig: Path | None = Field(
+        default=None, validation_alias=AliasChoices("AURORA_KUBECONFIG", "KUBECONFIG", "kubeconfig")
+    )
+    """Path of a kubeconfig; unset inside a cluster."""
+    kube_context: str | None = None
+    """Context of the kubeconfig; unset is its current one."""
+
+    cycle_seconds: float = Field(default=15.0, ge=1.0, le=300.0)
+    """Time between two control cycles."""
+    leader_election: bool = True
+    """Act only while holding the Lease."""
+
+    prometheus_url: str = "http://prometheus-operated.monitoring.svc:9090"
+    """Base URL of the Prometheus HTTP API."""
+    prometheus_token: SecretStr | None = None
+    """Bearer token for Prometheus."""
+    prometheus_username: str = ""
+    """User name for basic authentication."""
+    prometheus_password: SecretStr | None = None
+    """Password for basic authentication."""
+    prometheus_ca_file: Path | None = None
+    """CA bundle that signed the certificate of Prometheus."""
+    prometheus_headers: dict[str, SecretStr] = {}
+    """More headers, for example X-Scope-OrgID, as a JSON object."""
+    metrics_window_seconds: float = Field(default=60.0, ge=5.0, le=3600.0)
+    """How far back rates and percentiles look; at least four scrape intervals."""
+    metrics_stale_seconds: float = Field(default=45.0, ge=5.0, le=3600.0)
+    """A newest raw sample older than this makes a reading Stale."""
+    allow_custom_queries: bool = False
+    """Whether ModelDeployments may bring their own PromQL."""
+
+    store_url: str = "sqlite+aiosqlite:///aurora.db"
+    """SQLAlchemy URL of the record store."""
+    retention_days: int = Field(default=30, ge=1, le=3650)
+    """How long records are kept."""
+    index_path: Path | None = None
+    """File of the vector index; unset keeps it in memory."""
+
+    blast_radius_percent: int = Field(default=10, ge=1, le=100)
+    """Share of all models that may be changed at the same time."""
+    blast_radius_minimum: int = Field(default=3, ge=1)
+    """That many may always be changed at the same time, so that a small fleet can be helped."""
+    webhook_hosts: tuple[str, ...] = ()
+    """Hosts that an alert may be sent to; empty sends none."""
+    webhook_secret: SecretStr | None = None
+    """Key of the HMAC-SHA256 signature of a webhook."""
+
+    cache_image: str = "nginxinc/nginx-unprivileged:1.27"
+    """Image of the cache sidecar."""
+    cache_exporter_image: str = ""
+    """Image of the cache's exporter; empty leaves the exporter out."""
+
+    metrics_port: int = Field(default=9464, ge=0, le=65535)
+    """Port of AURORA's own metrics; 0 serves none."""
+    health_port: int = Field(default=8081, ge=0, le=65535)
+    """Port of the liveness and readiness probes; 0 serves none."""
+    bind_address: str = "0.0.0.0"  # noqa: S104 - probes and scrapes come from outside the pod
+    """Address that probes and metrics are served on."""
+    log_format: str = Field(default="json", pattern="^(json|console)$")
+    """json for machines, console for people."""
+
+    @field_validator("prometheus_url")
+    @classmethod
+    def _http(cls, value: str) -> str:
+        if not value.startswith(("http://", "https://")):
+            raise ValueError(f"{value!r} is not a URL: write http://host:port")
+        return value.rstrip("/")
+
+    @classmethod
+    def load(cls, **overrides: object) -> Self:
+        """Read the environment; explicit values win.
+
+        Raises:
+            ConfigurationError: one line per wrong setting, without the values of secrets.
+        """
+        try:
+            return cls(**{k: v for k, v in overrides.items() if v is not None})  # type: ignore[arg-type]
+        except ValidationError as error:
+            faults = "; ".join(
+                f"AURORA_{'.'.join(str(part) for part in fault['loc']).upper()}: {fault['msg']}"
+                for fault in error.errors(include_url=False, include_input=False)
+            )
+            raise ConfigurationError(faults) from None

@@ -1,0 +1,55 @@
+"""Action budgets and freeze windows, after Karpenter's disruption budgets (NodePool v1)."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from croniter import croniter
+
+from aurora.critic.ledger import LedgerEntry
+from aurora.resources.modeldeployment import Budget
+from aurora.resources.vocabulary import Action
+
+__all__ = ["applies", "exhausted_budget", "window_start"]
+
+
+def window_start(budget: Budget, at: float) -> float | None:
+    """When the scheduled window that contains `at` opened, or None outside of it.
+
+    The schedule is cron in the budget's time zone; a window that opens twice because a clock is
+    set back counts from the later opening.
+    """
+    if budget.schedule is None or budget.duration is None:
+        return None
+    zone = ZoneInfo(budget.time_zone or "UTC")
+    moment = datetime.fromtimestamp(at, UTC).astimezone(zone)
+    opened = croniter(budget.schedule, moment + timedelta(seconds=1)).get_prev(datetime)
+    if moment - opened >= budget.duration:
+        return None
+    return float(opened.timestamp())
+
+
+def applies(budget: Budget, action: Action) -> bool:
+    """A budget without reasons is about every action; alerts are never budgeted."""
+    return action is not Action.ALERT and (not budget.reasons or action in budget.reasons)
+
+
+def exhausted_budget(
+    budgets: Sequence[Budget], action: Action, acted: Sequence[LedgerEntry], *, at: float
+) -> Budget | None:
+    """The first budget that leaves no room for one more `action` at `at`."""
+    return next((budget for budget in budgets if _exhausted(budget, action, acted, at)), None)
+
+
+def _exhausted(budget: Budget, action: Action, acted: Sequence[LedgerEntry], at: float) -> bool:
+    if not applies(budget, action):
+        return False
+    since = at - budget.per.total_seconds() if budget.per is not None else window_start(budget, at)
+    if since is None:
+        return False
+    used = sum(
+        1
+        for entry in acted
+        if applies(budget, entry.action) and (entry.executed_at or 0.0) >= since
+    )
+    return used >= budget.actions

@@ -1,0 +1,1 @@
+"""Carries a decision out: idempotent, ordered, with the undo recorded before the effect."""

@@ -1,0 +1,130 @@
+"""Leaf changes of objects that others own, as values: how to apply, recognise and undo them.
+
+A change knows the old value, so that undoing writes it back and never drops a field.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+__all__ = ["ABSENT", "Change", "ObjectRef", "Progress", "operations", "progress", "read", "undo", "by_object"]
+
+
+class _Absent:
+    """The field does not exist; None is a value of its own in JSON."""
+
+    def __repr__(self) -> str:
+        return "ABSENT"
+
+
+ABSENT = _Absent()
+
+
+class ObjectRef(NamedTuple):
+    """One object of the cluster."""
+
+    api_version: str
+    kind: str
+    namespace: str
+    name: str
+    uid: str
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One leaf: `path` is a JSON Pointer (RFC 6901); before and after are JSON values or ABSENT.
+
+    Equal before and after make a guard: the leaf is tested and not written.
+
+    Attributes:
+        subresource: "scale" for replicas of any scalable kind, else empty.
+    """
+
+    ref: ObjectRef
+    path: str
+    before: Any
+    after: Any
+    subresource: str = ""
+
+
+class Progress(StrEnum):
+    """How far a set of changes is in force, as observed."""
+
+    PENDING = "Pending"
+    APPLIED = "Applied"
+    PARTLY = "Partly"
+    FOREIGN = "Foreign"
+
+
+def undo(changes: Iterable[Change]) -> tuple[Change, ...]:
+    """The same leaves the other way round, last first."""
+    return tuple(
+        replace(change, before=change.after, after=change.before) for change in reversed([*changes])
+    )
+
+
+def operations(
+    changes: Sequence[Change], *, resource_version: str = ""
+) -> list[dict[str, Any]]:
+    """JSON Patch (RFC 6902) for the changes of one object, guarded by `test` operations.
+
+    The tests are on uid, on resourceVersion when given, and on each old value: if anybody changed
+    the object since it was read the API server refuses the whole patch.
+    """
+    tests: list[dict[str, Any]] = [_test("/metadata/uid", changes[0].ref.uid)]
+    if resource_version:
+        tests.append(_test("/metadata/resourceVersion", resource_version))
+    tests += [_test(one.path, one.before) for one in changes if one.before is not ABSENT]
+    return tests + [_operation(change) for change in changes if change.before != change.after]
+
+
+def _test(path: str, value: object) -> dict[str, Any]:
+    return {"op": "test", "path": path, "value": value}
+
+
+def _operation(change: Change) -> dict[str, Any]:
+    if change.after is ABSENT:
+        return {"op": "remove", "path": change.path}
+    verb = "add" if change.before is ABSENT else "replace"
+    return {"op": verb, "path": change.path, "value": change.after}
+
+
+def read(document: Mapping[str, Any], path: str) -> Any:
+    """The value at a JSON Pointer, or ABSENT."""
+    found: Any = document
+    for part in path.split("/")[1:]:
+        key = part.replace("~1", "/").replace("~0", "~")
+        if isinstance(found, Mapping) and key in found:
+            found = found[key]
+        elif isinstance(found, list) and key.isdigit() and int(key) < len(found):
+            found = found[int(key)]
+        else:
+            return ABSENT
+    return found
+
+
+def progress(changes: Sequence[Change], document: Mapping[str, Any]) -> Progress:
+    """Compare the changes of one object with the object as it stands."""
+    seen = [_seen(change, read(document, change.path)) for change in changes]
+    if Progress.FOREIGN in seen:
+        return Progress.FOREIGN
+    if all(one is Progress.APPLIED for one in seen):
+        return Progress.APPLIED
+    return Progress.PENDING if Progress.APPLIED not in seen else Progress.PARTLY
+
+
+def _seen(change: Change, value: object) -> Progress:
+    if value == change.after or (value is ABSENT and change.after is ABSENT):
+        return Progress.APPLIED
+    if value == change.before or (value is ABSENT and change.before is ABSENT):
+        return Progress.PENDING
+    return Progress.FOREIGN
+
+
+def by_object(changes: Sequence[Change]) -> dict[tuple[ObjectRef, str], tuple[Change, ...]]:
+    """Group changes into one patch per object and subresource, in order of first appearance."""
+    grouped: dict[tuple[ObjectRef, str], list[Change]] = {}
+    for change in changes:
+        grouped.setdefault((change.ref, change.subresource), []).append(change)
+    return {key: tuple(found) for key, found in grouped.items()}

@@ -1,0 +1,96 @@
+"""ROUTE to the fallback and back: HTTPRoute weights, or the Service's selector and targetPort."""
+
+from aurora.errors import ConfigurationError
+from aurora.executor.changes import Change, ObjectRef
+from aurora.observe.facts import ServiceFacts
+from aurora.observe.snapshot import ModelObservation
+from aurora.planner.decision import Decision, Direction
+
+__all__ = ["route_changes"]
+
+
+def route_changes(decision: Decision, observation: ModelObservation) -> tuple[Change, ...]:
+    """The leaves that send traffic to the fallback.
+
+    The way back is not built here: it is the undo of the decision that went there, so that the
+    values found before are the values written back.
+
+    Raises:
+        ConfigurationError: the Services or the rule are not what the switch needs.
+    """
+    if decision.direction is not Direction.FALLBACK:
+        raise ConfigurationError("the way back is the undo of the decision that went there")
+    fallback = observation.model.spec.fallback
+    if fallback is None:
+        raise ConfigurationError("spec.fallback is not set")
+    if fallback.http_route_ref is not None:
+        return _weights(observation)
+    return _selector(observation)
+
+
+def _selector(observation: ModelObservation) -> tuple[Change, ...]:
+    primary, fallback = observation.service, observation.fallback_service
+    if primary is None or fallback is None:
+        raise ConfigurationError("the Service or the fallback's Service does not exist")
+    if not fallback.selector:
+        raise ConfigurationError(f"Service {fallback.key.name} has no selector to switch to")
+    ref = ObjectRef("v1", "Service", *primary.key, primary.uid)
+    changes = [
+        Change(ref, "/spec/selector", dict(primary.selector), dict(fallback.selector)),
+        *_target_ports(ref, observation, primary, fallback),
+    ]
+    return tuple(change for change in changes if change.before != change.after)
+
+
+def _target_ports(
+    ref: ObjectRef, observation: ModelObservation, primary: ServiceFacts, fallback: ServiceFacts
+) -> list[Change]:
+    wanted = _fallback_port(observation, fallback)
+    if len(primary.ports) != 1:
+        raise ConfigurationError(
+            f"Service {primary.key.name} has {len(primary.ports)} ports: the switch needs one"
+        )
+    before = _json_port(primary.ports[0].target_port)
+    return [Change(ref, "/spec/ports/0/targetPort", before, _json_port(wanted))]
+
+
+def _fallback_port(observation: ModelObservation, fallback: ServiceFacts) -> str:
+    spec = observation.model.spec.fallback
+    number = spec.service_ref.port if spec is not None else None
+    found = [port for port in fallback.ports if number in {None, port.port}]
+    if len(found) != 1:
+        raise ConfigurationError(
+            f"Service {fallback.key.name} has {len(found)} matching ports: "
+            "set fallback.serviceRef.port to one of them"
+        )
+    return found[0].target_port
+
+
+def _json_port(port: str) -> str | int:
+    """A targetPort is a number or the name of a container port."""
+    return int(port) if port.isdigit() else port
+
+
+def _weights(observation: ModelObservation) -> tuple[Change, ...]:
+    route, fallback = observation.route, observation.model.spec.fallback
+    if route is None or fallback is None or fallback.http_route_ref is None:
+        raise ConfigurationError("the HTTPRoute of spec.fallback.httpRouteRef does not exist")
+    index = fallback.http_route_ref.rule
+    if index >= len(route.rules):
+        raise ConfigurationError(f"HTTPRoute {route.key.name} has no rule {index}")
+    names = {observation.model.spec.service_ref.name, fallback.service_ref.name}
+    found = {name for name, _, _ in route.rules[index]}
+    if found != names:
+        raise ConfigurationError(
+            f"rule {index} of HTTPRoute {route.key.name} must list exactly the backends "
+            f"{' and '.join(sorted(names))}, it lists {', '.join(sorted(found)) or 'none'}"
+        )
+    ref = ObjectRef("gateway.networking.k8s.io/v1", "HTTPRoute", *route.key, route.uid)
+    base = f"/spec/rules/{index}/backendRefs"
+    changes: list[Change] = []
+    for place, (name, _, weight) in enumerate(route.rules[index]):
+        # The name is tested in the same patch: a reordered list must not swap the two backends.
+        changes.append(Change(ref, f"{base}/{place}/name", name, name))
+        wanted = 100 if name == fallback.service_ref.name else 0
+        changes.append(Change(ref, f"{base}/{place}/weight", weight, wanted))
+    return tuple(changes) if any(one.before != one.after for one in changes) else ()

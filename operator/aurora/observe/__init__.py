@@ -1,0 +1,1 @@
+"""Reads the metrics source and the cluster into one FleetSnapshot per cycle."""

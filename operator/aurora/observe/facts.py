@@ -1,0 +1,195 @@
+"""What the cluster's watches say, as small projections of the objects.
+
+Facts hold only what a decision reads, so that 10,000 models with 20,000 pods stay small in memory.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+__all__ = [
+    "AutoscalerFacts",
+    "ControlFacts",
+    "EndpointFacts",
+    "NodeFacts",
+    "ObjectKey",
+    "PodFacts",
+    "QuotaFacts",
+    "RouteFacts",
+    "ServiceFacts",
+    "ServicePort",
+    "WorkloadFacts",
+    "WorkloadKey",
+]
+
+
+class ObjectKey(NamedTuple):
+    """Namespace and name of one object of a known kind."""
+
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.namespace}/{self.name}"
+
+
+class WorkloadKey(NamedTuple):
+    """The workload that a ModelDeployment points at."""
+
+    kind: str
+    namespace: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class WorkloadFacts:
+    """A Deployment, StatefulSet or other workload with a scale subresource.
+
+    Attributes:
+        replicas: `spec.replicas`; ready, updated and available are of `status`.
+        template_hash: changes when, and only when, the pod template changes.
+        gpus_per_pod: sum of the containers' GPU limits of one pod.
+        armed: the cache sidecar is part of the pod template.
+    """
+
+    key: WorkloadKey
+    api_version: str
+    uid: str
+    resource_version: str
+    generation: int
+    observed_generation: int
+    replicas: int
+    ready_replicas: int
+    available_replicas: int
+    updated_replicas: int
+    match_labels: Mapping[str, str]
+    template_hash: str
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    gpus_per_pod: int = 0
+    cpu_request_m: int = 0
+    memory_request_bytes: int = 0
+    armed: bool = False
+    deleting: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PodFacts:
+    """One pod of a workload. Times are seconds since the epoch; None where it has not happened."""
+
+    key: ObjectKey
+    uid: str
+    workload: str
+    created_at: float
+    scheduled_at: float | None
+    ready: bool
+    ready_at: float | None
+    restarts: int
+    crash_looping: bool
+    unschedulable: str
+    deleting: bool
+    template_hash: str
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class AutoscalerFacts:
+    """A HorizontalPodAutoscaler or KEDA ScaledObject that scales the target.
+
+    Attributes:
+        floor: minReplicas of an HPA, minReplicaCount of a ScaledObject.
+        ceiling: the maximum, which AURORA never writes.
+        owner: kind/name of the controlling owner, for example the ScaledObject behind an HPA.
+    """
+
+    kind: str
+    key: ObjectKey
+    api_version: str
+    uid: str
+    resource_version: str
+    target: WorkloadKey
+    floor: int
+    ceiling: int
+    current: int | None = None
+    desired: int | None = None
+    owner: str = ""
+    paused: bool = False
+    annotations: Mapping[str, str] = field(default_factory=dict)
+
+
+class ServicePort(NamedTuple):
+    """One port of a Service; target_port is a name or a number as text."""
+
+    name: str
+    port: int
+    target_port: str
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceFacts:
+    """A Service: what it selects and where it sends."""
+
+    key: ObjectKey
+    uid: str
+    resource_version: str
+    selector: Mapping[str, str]
+    ports: tuple[ServicePort, ...]
+    headless: bool
+    annotations: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointFacts:
+    """Endpoints of a Service over all of its EndpointSlices.
+
+    Attributes:
+        not_ready_since: when the number of ready endpoints last became 0, None while there is one.
+    """
+
+    service: ObjectKey
+    ready: int
+    total: int
+    not_ready_since: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RouteFacts:
+    """An HTTPRoute with the backends and weights of each rule."""
+
+    key: ObjectKey
+    uid: str
+    resource_version: str
+    rules: tuple[tuple[tuple[str, int, int], ...], ...]
+    """Per rule, per backendRef: Service name, port, weight."""
+
+
+@dataclass(frozen=True, slots=True)
+class NodeFacts:
+    """Allocatable and requested GPUs over the schedulable nodes of the cluster."""
+
+    gpus_allocatable: int
+    gpus_requested: int
+
+    @property
+    def gpus_free(self) -> int:
+        return max(0, self.gpus_allocatable - self.gpus_requested)
+
+
+@dataclass(frozen=True, slots=True)
+class QuotaFacts:
+    """What is left of a ResourceQuota: resource name to (hard, used) in base units."""
+
+    key: ObjectKey
+    remaining: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class ControlFacts:
+    """The ConfigMap `aurora-control`. Absent or unreadable counts as a set kill switch."""
+
+    readable: bool
+    stopped: bool
+    detail: str = ""
+
+    @property
+    def writes_allowed(self) -> bool:
+        return self.readable and not self.stopped

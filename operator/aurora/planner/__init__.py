@@ -1,0 +1,1 @@
+"""Proposes at most one action per model and cycle. Pure: values in, values out."""
