@@ -29,8 +29,10 @@ def control_unreadable(given: CriticInput) -> Finding:
         return None
     return (
         CheckReason.CONTROL_UNREADABLE,
-        f"the ConfigMap aurora-control cannot be read ({given.fleet.control.detail}), "
-        "which counts as a set kill switch: create it or mend the operator's rights",
+        (
+            f"the ConfigMap aurora-control cannot be read ({given.fleet.control.detail}), "
+            "which counts as a set kill switch: create it or mend the operator's rights"
+        ),
     )
 
 
@@ -119,8 +121,10 @@ def model_name_differs(given: CriticInput) -> Finding:
         return None
     return (
         CheckReason.MODEL_NAME_DIFFERS,
-        f"the fallback serves {', '.join(sorted(seen.fallback_model_names))} and the primary "
-        f"{', '.join(sorted(seen.model_names))}: callers would get an error for the name",
+        (
+            f"the fallback serves {', '.join(sorted(seen.fallback_model_names))} and the primary "
+            f"{', '.join(sorted(seen.model_names))}: callers would get an error for the name"
+        ),
     )
 
 
@@ -211,8 +215,10 @@ def blast_radius(given: CriticInput) -> Finding:
         return None
     return (
         CheckReason.BLAST_RADIUS,
-        f"{given.fleet.in_flight} of {given.fleet.models} models are being changed, "
-        f"{given.blast_radius} at most",
+        (
+            f"{given.fleet.in_flight} of {given.fleet.models} models are being changed, "
+            f"{given.blast_radius} at most"
+        ),
     )
 
 
@@ -232,8 +238,10 @@ def quota_exceeded(given: CriticInput) -> Finding:
             if left is not None and needed > left:
                 return (
                     CheckReason.QUOTA_EXCEEDED,
-                    f"ResourceQuota {quota.key.name} has {left:g} {resource} left, "
-                    f"{needed:g} are needed",
+                    (
+                        f"ResourceQuota {quota.key.name} has {left:g} {resource} left, "
+                        f"{needed:g} are needed"
+                    ),
                 )
     return None
 
@@ -249,8 +257,10 @@ def gpu_shortage(given: CriticInput) -> Finding:
         return None
     return (
         CheckReason.GPU_SHORTAGE,
-        f"{needed} GPUs are needed and {nodes.gpus_free} are free: add nodes, or set "
-        "scaling.nodeProvisioning to Auto where nodes appear on demand",
+        (
+            f"{needed} GPUs are needed and {nodes.gpus_free} are free: add nodes, or set "
+            "scaling.nodeProvisioning to Auto where nodes appear on demand"
+        ),
     )
 
 
@@ -259,8 +269,10 @@ def externally_reverted(given: CriticInput) -> Finding:
         return None
     return (
         CheckReason.EXTERNALLY_REVERTED,
-        f"another manager took our write back {given.reverted} times within an hour: "
-        "see the condition ExternallyReverted",
+        (
+            f"another manager took our write back {given.reverted} times within an hour: "
+            "see the condition ExternallyReverted"
+        ),
     )
 
 
@@ -271,8 +283,7 @@ def regressed_before(given: CriticInput) -> Finding:
             entry
             for entry in given.ledger.acted_since(given.request.model, since)
             if entry.verdict is OutcomeVerdict.REGRESSED
-            and (entry.action, entry.direction)
-            == (given.request.action, given.request.direction)
+            and (entry.action, entry.direction) == (given.request.action, given.request.direction)
             and dict(entry.after) == dict(given.request.after)
         ),
         None,

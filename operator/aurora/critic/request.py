@@ -1,7 +1,7 @@
 """What the critic is asked: the action in bare parameters, never its wording or precedents."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from aurora.critic.ledger import Ledger
 from aurora.observe.facts import ControlFacts, NodeFacts, ObjectKey
@@ -88,7 +88,9 @@ def fleet_facts(snapshot: FleetSnapshot, ledger: Ledger, *, cycle_s: float) -> F
     """Count the fleet once per cycle."""
     return FleetFacts(
         models=len(snapshot.models),
-        in_flight=sum(1 for entry in ledger if entry.in_flight and entry.action is not Action.ALERT),
+        in_flight=sum(
+            1 for entry in ledger if entry.in_flight and entry.action is not Action.ALERT
+        ),
         control=snapshot.control,
         nodes=snapshot.nodes,
         cycle_s=cycle_s,

@@ -8,17 +8,20 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-__all__ = ["ABSENT", "Change", "ObjectRef", "Progress", "operations", "progress", "read", "undo", "by_object"]
+from aurora.kube.jsonpatch import ABSENT
+from aurora.kube.jsonpatch import Change as FieldChange
 
-
-class _Absent:
-    """The field does not exist; None is a value of its own in JSON."""
-
-    def __repr__(self) -> str:
-        return "ABSENT"
-
-
-ABSENT = _Absent()
+__all__ = [
+    "ABSENT",
+    "Change",
+    "ObjectRef",
+    "Progress",
+    "by_object",
+    "fields",
+    "progress",
+    "read",
+    "undo",
+]
 
 
 class ObjectRef(NamedTuple):
@@ -34,8 +37,6 @@ class ObjectRef(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Change:
     """One leaf: `path` is a JSON Pointer (RFC 6901); before and after are JSON values or ABSENT.
-
-    Equal before and after make a guard: the leaf is tested and not written.
 
     Attributes:
         subresource: "scale" for replicas of any scalable kind, else empty.
@@ -64,30 +65,9 @@ def undo(changes: Iterable[Change]) -> tuple[Change, ...]:
     )
 
 
-def operations(
-    changes: Sequence[Change], *, resource_version: str = ""
-) -> list[dict[str, Any]]:
-    """JSON Patch (RFC 6902) for the changes of one object, guarded by `test` operations.
-
-    The tests are on uid, on resourceVersion when given, and on each old value: if anybody changed
-    the object since it was read the API server refuses the whole patch.
-    """
-    tests: list[dict[str, Any]] = [_test("/metadata/uid", changes[0].ref.uid)]
-    if resource_version:
-        tests.append(_test("/metadata/resourceVersion", resource_version))
-    tests += [_test(one.path, one.before) for one in changes if one.before is not ABSENT]
-    return tests + [_operation(change) for change in changes if change.before != change.after]
-
-
-def _test(path: str, value: object) -> dict[str, Any]:
-    return {"op": "test", "path": path, "value": value}
-
-
-def _operation(change: Change) -> dict[str, Any]:
-    if change.after is ABSENT:
-        return {"op": "remove", "path": change.path}
-    verb = "add" if change.before is ABSENT else "replace"
-    return {"op": verb, "path": change.path, "value": change.after}
+def fields(changes: Iterable[Change]) -> list[FieldChange]:
+    """The same changes as the guarded patch of one object takes them."""
+    return [FieldChange(change.path, change.before, change.after) for change in changes]
 
 
 def read(document: Mapping[str, Any], path: str) -> Any:

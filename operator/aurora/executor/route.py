@@ -87,10 +87,8 @@ def _weights(observation: ModelObservation) -> tuple[Change, ...]:
         )
     ref = ObjectRef("gateway.networking.k8s.io/v1", "HTTPRoute", *route.key, route.uid)
     base = f"/spec/rules/{index}/backendRefs"
-    changes: list[Change] = []
-    for place, (name, _, weight) in enumerate(route.rules[index]):
-        # The name is tested in the same patch: a reordered list must not swap the two backends.
-        changes.append(Change(ref, f"{base}/{place}/name", name, name))
-        wanted = 100 if name == fallback.service_ref.name else 0
-        changes.append(Change(ref, f"{base}/{place}/weight", weight, wanted))
-    return tuple(changes) if any(one.before != one.after for one in changes) else ()
+    changes = (
+        Change(ref, f"{base}/{place}/weight", weight, 100 * (name == fallback.service_ref.name))
+        for place, (name, _, weight) in enumerate(route.rules[index])
+    )
+    return tuple(change for change in changes if change.before != change.after)

@@ -14,6 +14,7 @@ __all__ = [
     "NodeFacts",
     "ObjectKey",
     "PodFacts",
+    "ProbeFacts",
     "QuotaFacts",
     "RouteFacts",
     "ServiceFacts",
@@ -74,7 +75,16 @@ class WorkloadFacts:
 
 @dataclass(frozen=True, slots=True)
 class PodFacts:
-    """One pod of a workload. Times are seconds since the epoch; None where it has not happened."""
+    """One pod of a workload. Times are seconds since the epoch; None where it has not happened.
+
+    Attributes:
+        workload: name of the workload that made it, and workload_kind its kind; empty for a pod of
+            its own.
+        template_hash: the label that its controller set; compare it among pods only.
+        node: where it runs, empty until it is scheduled.
+        gpus: GPUs that it holds once it is scheduled.
+        finished: it succeeded or failed and will never serve again.
+    """
 
     key: ObjectKey
     uid: str
@@ -89,6 +99,10 @@ class PodFacts:
     deleting: bool
     template_hash: str
     labels: Mapping[str, str] = field(default_factory=dict)
+    workload_kind: str = ""
+    node: str = ""
+    gpus: int = 0
+    finished: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +174,19 @@ class RouteFacts:
     resource_version: str
     rules: tuple[tuple[tuple[str, int, int], ...], ...]
     """Per rule, per backendRef: Service name, port, weight."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeFacts:
+    """Requests that AURORA sent to the primary's pods while traffic goes to the fallback.
+
+    Attributes:
+        successes: answers with a 2xx status in a row, over all ready pods; one failure clears it.
+        failure: what the last failure said, empty after a success.
+    """
+
+    successes: int
+    failure: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from aurora.observe.facts import (
     NodeFacts,
     ObjectKey,
     PodFacts,
+    ProbeFacts,
     QuotaFacts,
     RouteFacts,
     ServiceFacts,
@@ -59,6 +60,7 @@ class ModelObservation:
     fallback_model_names: frozenset[str] = frozenset()
     model_names: frozenset[str] = frozenset()
     route: RouteFacts | None = None
+    probe: ProbeFacts | None = None
     signals: Mapping[Signal, Reading] = field(default_factory=dict)
     queries: Mapping[Signal, str] = field(default_factory=dict)
     pod_readings: Mapping[str, PodReading] = field(default_factory=dict)

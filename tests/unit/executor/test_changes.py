@@ -7,12 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aurora.executor.changes import (
-    ABSENT,
     Change,
     ObjectRef,
     Progress,
     by_object,
-    operations,
     progress,
     undo,
 )
@@ -23,37 +21,6 @@ JSON_LEAF = st.one_of(st.integers(), st.text(max_size=8), st.booleans(), st.none
 
 def change(before: Any, after: Any, path: str = "/spec/replicas") -> Change:
     return Change(REF, path, before, after)
-
-
-def test_a_patch_tests_uid_resource_version_and_old_value_before_it_writes() -> None:
-    assert operations([change(2, 3)], resource_version="7") == [
-        {"op": "test", "path": "/metadata/uid", "value": "uid-1"},
-        {"op": "test", "path": "/metadata/resourceVersion", "value": "7"},
-        {"op": "test", "path": "/spec/replicas", "value": 2},
-        {"op": "replace", "path": "/spec/replicas", "value": 3},
-    ]
-
-
-@pytest.mark.parametrize(
-    ("before", "after", "expected"),
-    [
-        pytest.param(ABSENT, 3, {"op": "add", "path": "/p", "value": 3}, id="a new field is added"),
-        pytest.param(3, ABSENT, {"op": "remove", "path": "/p"}, id="undoing it removes it"),
-        pytest.param(
-            None, 3, {"op": "replace", "path": "/p", "value": 3}, id="null is a value, not absence"
-        ),
-    ],
-)
-def test_absence_and_null_are_different_old_values(before: Any, after: Any, expected: Any) -> None:
-    assert operations([change(before, after, "/p")])[-1] == expected
-
-
-def test_a_guard_is_tested_and_not_written() -> None:
-    made = operations([change("a", "a", "/name"), change(1, 0, "/weight")])
-    assert {"op": "test", "path": "/name", "value": "a"} in made
-    assert [one for one in made if one["op"] != "test"] == [
-        {"op": "replace", "path": "/weight", "value": 0}
-    ]
 
 
 @pytest.mark.parametrize(

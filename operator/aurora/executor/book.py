@@ -1,0 +1,112 @@
+"""Keeps Decision objects: the ledger that a killed operator resumes from."""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from aurora.critic.verdict import Approved, NeedsApproval, Rejected, Verdict
+from aurora.errors import ConflictError
+from aurora.executor.changes import Change
+from aurora.executor.plan import status_changes
+from aurora.executor.projections import decision_manifest, first_phase, timestamp
+from aurora.kube.client import KubeClient
+from aurora.kube.kinds import DECISION, Ref, ref_of
+from aurora.kube.writer import Writer
+from aurora.planner.decision import Decision
+from aurora.resources import DecisionObject
+from aurora.resources.conditions import Condition, ConditionType, set_condition
+from aurora.resources.vocabulary import ConditionStatus, Phase
+
+__all__ = ["DecisionBook"]
+
+
+class DecisionBook:
+    """Creates Decision objects and moves them through their phases.
+
+    Every written object is handed to `seen`, so that the fleet knows it before its watch event.
+    """
+
+    def __init__(
+        self, client: KubeClient, writer: Writer, *, seen: Callable[[dict[str, Any]], None]
+    ) -> None:
+        self._client = client
+        self._writer = writer
+        self._seen = seen
+
+    async def open(self, decision: Decision, verdict: Verdict, *, at: float) -> DecisionObject:
+        """Create the object and its first phase. Repeating after a crash finds what was made."""
+        manifest = decision_manifest(decision, verdict)
+        try:
+            made = await self._writer.create(DECISION, manifest)
+        except ConflictError:
+            found = await self._client.get(ref_of(DECISION, manifest))
+            if found is None:
+                raise
+            made = found
+        opened = DecisionObject.parse(made)
+        return await self.move(opened, first_phase(verdict), at=at, **_first_facts(verdict))
+
+    async def move(  # noqa: PLR0913 - the facts of a status, all by keyword
+        self,
+        found: DecisionObject,
+        phase: Phase,
+        *,
+        at: float,
+        condition: tuple[ConditionType, ConditionStatus, str, str] | None = None,
+        changes: Sequence[Change] | None = None,
+        applied: bool = False,
+        decided_by: str = "",
+        outcome: Mapping[str, Any] | None = None,
+    ) -> DecisionObject:
+        """Write one step of a Decision's status; nothing is sent when it stands there already."""
+        before = found.status.to_kubernetes()
+        status: dict[str, Any] = before | {"phase": str(phase)}
+        if condition is not None:
+            status["conditions"] = _with_condition(before, condition, at)
+        if changes is not None:
+            status["changes"] = status_changes(changes, applied_at=timestamp(at) if applied else "")
+        if decided_by:
+            status["decidedBy"] = decided_by
+        if outcome is not None:
+            status["outcome"] = dict(outcome)
+        return await self._write(found, status)
+
+    async def repeat(self, found: DecisionObject, *, at: float) -> DecisionObject:
+        """Count one more occurrence of the same proposal on its open object."""
+        before = found.status.to_kubernetes()
+        times = {"repeats": int(before.get("repeats", 0)) + 1, "lastSeen": timestamp(at)}
+        return await self._write(found, before | times)
+
+    async def _write(self, found: DecisionObject, status: Mapping[str, Any]) -> DecisionObject:
+        ref = Ref(DECISION, found.metadata.namespace, found.metadata.name)
+        written = await self._writer.patch_status(ref, status, found=found.to_kubernetes())
+        if written is None:
+            return found
+        self._seen(written)
+        return DecisionObject.parse(written)
+
+
+def _first_facts(verdict: Verdict) -> dict[str, Any]:
+    if isinstance(verdict, Approved):
+        fact = (ConditionType.APPROVED, ConditionStatus.TRUE, "WithinGuardrails", "")
+        return {"condition": fact, "decided_by": "aurora"}
+    status = ConditionStatus.FALSE if isinstance(verdict, Rejected) else ConditionStatus.UNKNOWN
+    facts = (ConditionType.APPROVED, status, str(verdict.reason), verdict.message)
+    waiting = isinstance(verdict, NeedsApproval)
+    return {"condition": facts, "decided_by": "" if waiting else "aurora"}
+
+
+def _with_condition(
+    status: Mapping[str, Any], fact: tuple[ConditionType, ConditionStatus, str, str], at: float
+) -> list[dict[str, Any]]:
+    kept = [Condition.model_validate(one) for one in status.get("conditions") or []]
+    type_, value, reason, message = fact
+    made = set_condition(
+        kept,
+        type_=type_,
+        status=value,
+        reason=reason,
+        message=message,
+        now=datetime.fromtimestamp(at, UTC),
+    )
+    return [one.to_kubernetes() for one in made]

@@ -1,0 +1,79 @@
+"""Brings changes into force, whatever happened before: idempotent and safe to repeat."""
+
+from collections.abc import Sequence
+from enum import StrEnum
+
+from aurora.errors import ConflictError, NotFoundError
+from aurora.executor.changes import Change, ObjectRef, Progress, by_object, fields, progress
+from aurora.executor.plan import Plan, ref_of_change
+from aurora.kube.client import KubeClient
+from aurora.kube.jsonpatch import guarded
+from aurora.kube.writer import Writer
+
+__all__ = ["Effects", "Result"]
+
+_ATTEMPTS = 3
+
+
+class Result(StrEnum):
+    """How bringing changes into force ended."""
+
+    DONE = "Done"
+    FOREIGN = "Foreign"
+    """Somebody else set another value meanwhile: nothing was overwritten."""
+    GONE = "Gone"
+    """An object no longer exists, or was made anew."""
+
+
+class Effects:
+    """Applies plans through the gate of `Writer`.
+
+    Every object is read right before it is written: what is in force already is not written
+    again, and a value that somebody else set is never overwritten.
+    """
+
+    def __init__(self, client: KubeClient, writer: Writer) -> None:
+        self._client = client
+        self._writer = writer
+
+    async def bring_about(self, plan: Plan) -> Result:
+        """Apply the plan's own objects, then its changes, in order.
+
+        Raises:
+            ForbiddenError: RBAC, quota or admission refused; repeating does not help.
+            UnavailableError: no answer; repeat later.
+            WriteHeldError: the kill switch is set or the Lease is lost; repeat later.
+        """
+        for kind, manifest in plan.manifests:
+            await self._writer.apply(kind, dict(manifest))
+        for (ref, subresource), group in by_object(plan.changes).items():
+            result = await self._one(ref, subresource, group)
+            if result is not Result.DONE:
+                return result
+        return Result.DONE
+
+    async def _one(self, ref: ObjectRef, subresource: str, group: Sequence[Change]) -> Result:
+        for attempt in range(_ATTEMPTS):
+            try:
+                return await self._once(ref, subresource, group)
+            except NotFoundError:
+                return Result.GONE
+            except ConflictError:
+                if attempt == _ATTEMPTS - 1:
+                    raise
+        return Result.FOREIGN
+
+    async def _once(self, ref: ObjectRef, subresource: str, group: Sequence[Change]) -> Result:
+        found = await self._client.get(ref_of_change(ref), subresource)
+        if found is None or found["metadata"]["uid"] != ref.uid:
+            return Result.GONE
+        state = progress(group, found)
+        if state is Progress.APPLIED:
+            return Result.DONE
+        if state is Progress.FOREIGN:
+            return Result.FOREIGN
+        pending = [one for one in group if progress([one], found) is Progress.PENDING]
+        version = found["metadata"]["resourceVersion"]
+        patch = guarded(uid=ref.uid, resource_version=version, changes=fields(pending))
+        await self._writer.patch_json(ref_of_change(ref), patch, subresource=subresource)
+        return Result.DONE

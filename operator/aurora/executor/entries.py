@@ -1,0 +1,58 @@
+"""Decision objects read back as ledger entries: what the guardrails and the next steps need."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from aurora.critic.ledger import Ledger, LedgerEntry
+from aurora.observe.facts import ObjectKey
+from aurora.planner.decision import Direction
+from aurora.resources.decision import Decision as DecisionObject
+from aurora.resources.vocabulary import Phase
+
+__all__ = ["entry_of", "ledger_of"]
+
+_SETTLED = {
+    Phase.COMPLETED,
+    Phase.ROLLED_BACK,
+    Phase.REJECTED,
+    Phase.DENIED,
+    Phase.EXPIRED,
+    Phase.FAILED,
+}
+
+
+def entry_of(found: DecisionObject) -> LedgerEntry:
+    """One Decision as a ledger entry."""
+    spec, status = found.spec, found.status
+    executed = _since(found, "Executed")
+    phase = status.phase or Phase.PROPOSED
+    created = found.metadata.creation_timestamp
+    return LedgerEntry(
+        id=found.metadata.name,
+        model=ObjectKey(found.metadata.namespace, spec.model_ref.name),
+        target=spec.target.uid,
+        action=spec.action,
+        direction=Direction(spec.direction or ""),
+        reason=spec.reason,
+        phase=phase,
+        fingerprint=spec.fingerprint,
+        protective=spec.protective,
+        decided_at=created.timestamp() if created is not None else 0.0,
+        executed_at=executed,
+        settled_at=_since(found, "Verified") if phase in _SETTLED else None,
+        verdict=status.outcome.verdict if status.outcome is not None else None,
+        before=dict(spec.parameters.from_),
+        after=dict(spec.parameters.to),
+    )
+
+
+def _since(found: DecisionObject, type_: str) -> float | None:
+    for condition in found.status.conditions:
+        if condition.type == type_ and condition.status == "True":
+            return condition.last_transition_time.timestamp()
+    return None
+
+
+def ledger_of(decisions: Mapping[Any, DecisionObject]) -> Ledger:
+    """The whole ledger of one cycle."""
+    return Ledger.of(entry_of(found) for found in decisions.values())

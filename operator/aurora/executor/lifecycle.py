@@ -1,0 +1,113 @@
+"""What comes next for each Decision object. Pure: advances on what is observed, not on hope."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from aurora.resources import Approval, DecisionObject
+from aurora.resources.vocabulary import Action, ApprovalVerdict, Phase, Tier
+
+__all__ = ["FINAL", "Next", "Step", "answer_to", "next_step"]
+
+FINAL = frozenset(
+    {
+        Phase.COMPLETED,
+        Phase.ROLLED_BACK,
+        Phase.REJECTED,
+        Phase.DENIED,
+        Phase.EXPIRED,
+        Phase.FAILED,
+    }
+)
+
+
+class Step(StrEnum):
+    """What is to be done with one Decision now."""
+
+    NOTHING = "Nothing"
+    JUDGE = "Judge"
+    """It was created and not judged when the process ended: its phase has to be written."""
+    APPROVE = "Approve"
+    DENY = "Deny"
+    EXPIRE = "Expire"
+    EXECUTE = "Execute"
+    MEASURE = "Measure"
+    UNDO = "Undo"
+
+
+@dataclass(frozen=True, slots=True)
+class Next:
+    """A step and who asked for it."""
+
+    step: Step
+    who: str = ""
+    why: str = ""
+
+
+_BY_PHASE = {
+    Phase.APPROVED: Step.EXECUTE,
+    Phase.EXECUTING: Step.EXECUTE,
+    Phase.VERIFYING: Step.MEASURE,
+    Phase.ROLLING_BACK: Step.UNDO,
+}
+
+
+def next_step(found: DecisionObject, approvals: tuple[Approval, ...], *, at: float) -> Next:
+    """The one step that this Decision needs now.
+
+    Args:
+        found: the object as observed.
+        approvals: that name it by name and uid.
+        at: seconds since the epoch.
+    """
+    phase = found.status.phase or Phase.PROPOSED
+    if phase in FINAL:
+        return Next(Step.NOTHING)
+    if phase is Phase.PROPOSED:
+        return Next(Step.JUDGE)
+    if phase is not Phase.AWAITING_APPROVAL:
+        return Next(_BY_PHASE[phase])
+    answer = answer_to(approvals)
+    if answer is not None and answer.spec.verdict is ApprovalVerdict.DENY:
+        return Next(Step.DENY, answer.spec.approver, answer.spec.reason)
+    if _expired(found, at):
+        return Next(Step.EXPIRE)
+    if answer is not None:
+        return Next(Step.APPROVE, answer.spec.approver, answer.spec.reason)
+    return Next(Step.NOTHING)
+
+
+def answer_to(approvals: tuple[Approval, ...]) -> Approval | None:
+    """The Approval that counts: any Deny, else the first Approve."""
+    denials = [one for one in approvals if one.spec.verdict is ApprovalVerdict.DENY]
+    found = sorted(denials or approvals, key=_made_at)
+    return found[0] if found else None
+
+
+def _made_at(one: Approval) -> float:
+    created = one.metadata.creation_timestamp
+    return created.timestamp() if created is not None else 0.0
+
+
+def _expired(found: DecisionObject, at: float) -> bool:
+    expires = found.spec.expires_at
+    return expires is not None and at >= expires.timestamp()
+
+
+def approvals_by_decision(
+    approvals: Mapping[object, Approval],
+) -> dict[tuple[str, str, str], tuple[Approval, ...]]:
+    """Approvals by namespace, name and uid of the Decision that they are about."""
+    grouped: dict[tuple[str, str, str], tuple[Approval, ...]] = {}
+    for one in approvals.values():
+        ref = one.spec.decision_ref
+        key = (one.metadata.namespace, ref.name, ref.uid)
+        grouped[key] = (*grouped.get(key, ()), one)
+    return grouped
+
+
+def first_phase_of(found: DecisionObject) -> Phase:
+    """The phase of a Decision whose creator did not live to write it."""
+    if found.spec.action is Action.ALERT or found.spec.tier is not Tier.APPROVAL:
+        return Phase.APPROVED
+    return Phase.AWAITING_APPROVAL

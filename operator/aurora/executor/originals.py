@@ -1,0 +1,96 @@
+"""The values found before the first change, kept on the ModelDeployment for its deletion."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from aurora.executor.changes import Change, ObjectRef
+from aurora.executor.plan import status_changes, stored_changes
+from aurora.kube.jsonpatch import ABSENT, Operation, guarded, pointer
+from aurora.kube.jsonpatch import Change as FieldChange
+from aurora.resources import ModelDeployment
+from aurora.resources.names import FINALIZER, LAST_DECISION_ANNOTATION, ORIGINAL_ANNOTATION
+
+__all__ = ["adopted_floor", "keep_originals", "originals_of", "release", "remember_decision"]
+
+Leaf = tuple[ObjectRef, str]
+
+
+def originals_of(model: ModelDeployment) -> dict[Leaf, Change]:
+    """What stood there before AURORA, by object and field; before = now, after = original."""
+    text = model.metadata.annotations.get(ORIGINAL_ANNOTATION, "")
+    try:
+        kept = stored_changes({"changes": json.loads(text)}) if text else ()
+    except (ValueError, KeyError, TypeError):
+        # The annotation is input like any other: what cannot be read restores nothing.
+        return {}
+    return {(change.ref, change.path): change for change in kept}
+
+
+def adopted_floor(model: ModelDeployment) -> int | None:
+    """The autoscaler's floor before AURORA first changed it, None when it never did."""
+    for (_, path), change in originals_of(model).items():
+        if path in {"/spec/minReplicas", "/spec/minReplicaCount"} and isinstance(change.after, int):
+            return change.after
+    return None
+
+
+def keep_originals(found: dict[str, Any], changes: Sequence[Change]) -> list[Operation]:
+    """The patch that remembers the old values and holds the object until they are restored.
+
+    It is sent before the first effect: a change must never be in force with nobody to undo it.
+
+    Args:
+        found: the ModelDeployment as the API server gave it; the fleet's copy lacks annotations
+            that nobody decides on.
+        changes: what is about to be written.
+    """
+    model = ModelDeployment.parse(found)
+    known = originals_of(model)
+    fresh = {
+        (one.ref, one.path): Change(one.ref, one.path, one.after, one.before, one.subresource)
+        for one in changes
+        if (one.ref, one.path) not in known
+    }
+    if not fresh and FINALIZER in model.metadata.finalizers:
+        return []
+    text = json.dumps(status_changes((known | fresh).values()), separators=(",", ":"))
+    made = [_annotated(found, ORIGINAL_ANNOTATION, text)]
+    held = list(model.metadata.finalizers)
+    if FINALIZER not in held:
+        made.append(FieldChange("/metadata/finalizers", held or ABSENT, [*held, FINALIZER]))
+    return _guarded(found, made)
+
+
+def release(found: dict[str, Any]) -> list[Operation]:
+    """The patch that forgets the old values and lets the object go."""
+    metadata = found["metadata"]
+    held, annotations = metadata.get("finalizers") or [], metadata.get("annotations") or {}
+    rest = [one for one in held if one != FINALIZER]
+    made = []
+    if FINALIZER in held:
+        made.append(FieldChange("/metadata/finalizers", held, rest or ABSENT))
+    if ORIGINAL_ANNOTATION in annotations:
+        path = pointer("metadata", "annotations", ORIGINAL_ANNOTATION)
+        made.append(FieldChange(path, annotations[ORIGINAL_ANNOTATION], ABSENT))
+    return _guarded(found, made) if made else []
+
+
+def remember_decision(found: dict[str, Any], text: str) -> list[Operation]:
+    """The patch that puts the last decision on any object, as an annotation."""
+    return _guarded(found, [_annotated(found, LAST_DECISION_ANNOTATION, text)])
+
+
+def _annotated(found: dict[str, Any], name: str, text: str) -> FieldChange:
+    held = found["metadata"].get("annotations")
+    if held is None:
+        return FieldChange("/metadata/annotations", ABSENT, {name: text})
+    path = pointer("metadata", "annotations", name)
+    return FieldChange(path, held.get(name, ABSENT), text)
+
+
+def _guarded(found: dict[str, Any], changes: Sequence[FieldChange]) -> list[Operation]:
+    metadata = found["metadata"]
+    return guarded(
+        uid=metadata["uid"], resource_version=metadata["resourceVersion"], changes=changes
+    )

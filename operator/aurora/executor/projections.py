@@ -1,0 +1,201 @@
+"""The projections of one Decision: object, annotation, Event, log line, metric labels."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal as Number
+from typing import Any
+
+from aurora.critic.verdict import Approved, NeedsApproval, Rejected, Verdict
+from aurora.planner.decision import Decision, Direction, Effect, Evidence
+from aurora.resources.names import ACTION_LABEL, API_VERSION, MODEL_LABEL
+from aurora.resources.vocabulary import Phase, Tier
+
+__all__ = [
+    "annotation",
+    "decision_manifest",
+    "decision_name",
+    "first_phase",
+    "log_fields",
+    "number",
+]
+
+_ANNOTATION_LIMIT = 2048
+_MESSAGE_LIMIT = 1024
+
+
+def number(value: float) -> str:
+    """A decimal string with six significant digits: objects hold no floats."""
+    text = format(Number(repr(float(f"{value:.6g}"))), "f")
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def timestamp(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def decision_name(model: str, action: str, at: float, mark: str) -> str:
+    """A name that sorts by time, is unique by its mark and fits a label."""
+    moment = datetime.fromtimestamp(at, UTC).strftime("%m%d%H%M%S")
+    return f"{model[:30].rstrip('-.')}-{action.lower().replace('_', '-')}-{moment}-{mark[:5]}"
+
+
+def decision_manifest(decision: Decision, verdict: Verdict) -> dict[str, Any]:
+    """The Decision object as it is created; its status is written afterwards."""
+    spec: dict[str, Any] = {
+        "modelRef": {"name": decision.model.name, "uid": decision.model_uid},
+        "target": {
+            "apiVersion": decision.target.api_version,
+            "kind": decision.target.kind,
+            "name": decision.target.name,
+            "uid": decision.target.uid,
+        },
+        "action": str(decision.action),
+        "parameters": {"from": dict(decision.before), "to": dict(decision.after)},
+        "reason": str(decision.reason),
+        "message": _sentence(decision, verdict),
+        "confidencePercent": round(decision.confidence * 100),
+        "tier": str(_tier(verdict)),
+        "risk": str(verdict.risk) if not isinstance(verdict, Rejected) else "Medium",
+        "evidence": [_evidence(one) for one in decision.evidence[:16]],
+        "rollbackIf": [
+            {"signal": one.signal, "operator": ">", "value": number(one.above)}
+            for one in decision.rollback_if
+        ],
+        "precedents": [
+            {
+                "decision": one.decision,
+                "similarityPercent": round(one.similarity * 100),
+                "outcome": one.verdict,
+            }
+            for one in decision.precedents[:8]
+        ],
+        "alternatives": [
+            {"action": str(one.action), "reason": one.reason, "message": one.message[:1024]}
+            for one in decision.alternatives[:8]
+        ],
+        "policyHash": decision.policy_hash,
+        "fingerprint": decision.fingerprint,
+        "expiresAt": timestamp(decision.expires_at),
+        "protective": decision.protective,
+    }
+    if decision.direction is not Direction.NONE:
+        spec["direction"] = str(decision.direction)
+    if decision.expected is not None:
+        spec["expectedEffect"] = _effect(decision.expected, decision)
+    return {
+        "apiVersion": API_VERSION,
+        "kind": "Decision",
+        "metadata": _metadata(decision),
+        "spec": spec,
+    }
+
+
+def _metadata(decision: Decision) -> dict[str, Any]:
+    return {
+        "name": decision.id,
+        "namespace": decision.model.namespace,
+        "labels": {
+            MODEL_LABEL: decision.model.name[:63].rstrip("-."),
+            ACTION_LABEL: str(decision.action),
+        },
+        "ownerReferences": [
+            {
+                "apiVersion": API_VERSION,
+                "kind": "ModelDeployment",
+                "name": decision.model.name,
+                "uid": decision.model_uid,
+                "blockOwnerDeletion": False,
+            }
+        ],
+    }
+
+
+def _sentence(decision: Decision, verdict: Verdict) -> str:
+    parts = [decision.message]
+    if decision.advice:
+        parts.append(decision.advice)
+    if isinstance(verdict, Rejected):
+        parts.append(f"Not done: {verdict.message}.")
+    if isinstance(verdict, NeedsApproval):
+        parts.append(f"A person decides: {verdict.message}.")
+    return " ".join(parts)[:_MESSAGE_LIMIT]
+
+
+def _tier(verdict: Verdict) -> Tier:
+    return verdict.tier if isinstance(verdict, Approved) else Tier.APPROVAL
+
+
+def first_phase(verdict: Verdict) -> Phase:
+    """The phase a Decision starts in."""
+    if isinstance(verdict, Approved):
+        return Phase.APPROVED
+    return Phase.REJECTED if isinstance(verdict, Rejected) else Phase.AWAITING_APPROVAL
+
+
+def _evidence(one: Evidence) -> dict[str, Any]:
+    made: dict[str, Any] = {
+        "signal": one.signal,
+        "value": number(one.value),
+        "unit": one.unit,
+        "at": timestamp(one.at),
+    }
+    if one.query:
+        made["query"] = one.query[:4096]
+    if one.threshold is not None:
+        made["threshold"] = number(one.threshold)
+    if one.samples is not None:
+        made["samples"] = int(one.samples)
+    if one.window_s:
+        made["window"] = f"{round(one.window_s)}s"
+    return made
+
+
+def _effect(effect: Effect, decision: Decision) -> dict[str, Any]:
+    now = next((one.value for one in decision.evidence if one.signal == effect.signal), None)
+    base = effect.expected if now is None else now
+    by = datetime.fromtimestamp(decision.decided_at, UTC) + timedelta(seconds=effect.by_s)
+    return {
+        "signal": effect.signal,
+        "direction": "Hold" if effect.keeps else "Down",
+        "delta": number(effect.expected - base),
+        "low": number(effect.low - base),
+        "high": number(effect.high - base),
+        "unit": effect.unit,
+        "by": by.strftime("%Y-%m-%dT%H:%M:%SZ"),
+    }
+
+
+def annotation(decision: Decision, phase: Phase) -> str:
+    """Compact JSON for `aurora.dev/last-decision`, 2 KiB at most."""
+    fields: dict[str, Any] = {
+        "decision": decision.id,
+        "action": str(decision.action),
+        "direction": str(decision.direction),
+        "from": dict(decision.before),
+        "to": dict(decision.after),
+        "reason": str(decision.reason),
+        "confidencePercent": round(decision.confidence * 100),
+        "phase": str(phase),
+        "at": timestamp(decision.decided_at),
+        "message": decision.message,
+    }
+    text = json.dumps(fields, separators=(",", ":"), ensure_ascii=False)
+    over = len(text.encode()) - _ANNOTATION_LIMIT
+    if over <= 0:
+        return text
+    fields["message"] = decision.message.encode()[: -over - 8].decode(errors="ignore") + "..."
+    return json.dumps(fields, separators=(",", ":"), ensure_ascii=False)
+
+
+def log_fields(decision: Decision, verdict: Verdict) -> dict[str, Any]:
+    """Key and value pairs of the log line."""
+    return {
+        "decision": decision.id,
+        "model": str(decision.model),
+        "action": str(decision.action),
+        "direction": str(decision.direction),
+        "reason": str(decision.reason),
+        "confidence": round(decision.confidence, 3),
+        "verdict": type(verdict).__name__,
+        "why": "" if isinstance(verdict, Approved) else str(verdict.reason),
+    }

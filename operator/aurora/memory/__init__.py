@@ -1,0 +1,1 @@
+"""Measures what decisions did, and remembers it as cases."""

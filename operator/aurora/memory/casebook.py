@@ -1,0 +1,211 @@
+"""The casebook: which past cases are similar, and how they turned out.
+
+The records are the truth. The index over them is read when it is there and fits, and brought level
+with the records at every `refresh`: cases that are new are embedded, cases that were pruned leave.
+"""
+
+import asyncio
+import hashlib
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Self
+
+import structlog
+
+from aurora.memory.cases import kind_of
+from aurora.memory.embed import Embedder, Query, Vectors
+from aurora.memory.index import CaseIndex
+from aurora.planner.cases import CaseFeatures, Precedent
+from aurora.store import CaseMark, CaseRow, Store
+
+__all__ = ["CASES", "Casebook"]
+
+CASES = 50_000
+"""The newest cases that are compared: 11 MB of vectors by numbers, 88 MB with text."""
+
+_JUDGED = frozenset({"Improved", "Neutral", "Regressed"})
+"""Verdicts that say something about the action; the other cases would only crowd these out."""
+
+_PREPARED = 8192
+_SECONDS_PER_DAY = 86_400.0
+_log = structlog.get_logger(__name__)
+
+
+class Casebook:
+    """Implements `Precedents` over the records. Made by `Casebook.open`."""
+
+    def __init__(
+        self,
+        store: Store,
+        folder: Path,
+        embedder: Embedder,
+        *,
+        clock: Callable[[], float],
+        limit: int = CASES,
+    ) -> None:
+        self._store = store
+        self._folder = folder
+        self._embedder = embedder
+        self._clock = clock
+        self._limit = limit
+        self._index = CaseIndex(embedder.name, embedder.dimension)
+        self._cases: dict[int, CaseRow] = {}
+        self._mark = CaseMark(0, 0)
+        self._changing = asyncio.Lock()
+        self._prepared: OrderedDict[Query, Vectors] = OrderedDict()
+
+    @classmethod
+    async def open(
+        cls,
+        store: Store,
+        folder: Path,
+        embedder: Embedder,
+        *,
+        clock: Callable[[], float],
+        limit: int = CASES,
+    ) -> Self:
+        """Read the index, or make it from the records, and bring it level with them.
+
+        Args:
+            store: where the cases are.
+            folder: of the index; it may be lost at any time.
+            embedder: of `choose_embedder`.
+            clock: gives the time in seconds since the epoch.
+            limit: how many of the newest cases are compared.
+
+        Raises:
+            StoreError: the records could not be read.
+        """
+        book = cls(store, folder, embedder, clock=clock, limit=limit)
+        mark = await store.case_mark()
+        cases = await book._read()
+        await asyncio.to_thread(book._load, cases)
+        await book._level(cases)
+        book._mark = mark
+        return book
+
+    def __len__(self) -> int:
+        return len(self._index)
+
+    def similar(self, features: CaseFeatures, text: str, limit: int) -> Sequence[Precedent]:
+        """At most `limit` judged cases of the same action and direction, most similar first.
+
+        Quick with numbers; with text embeddings only for what `prepare` was given in time.
+        """
+        if limit < 1 or not self._cases:
+            return ()
+        vector = self._prepared.get((features, text))
+        if vector is None:
+            vector = self._embedder.encode([(features, text)])[0]
+        now = self._clock()
+        found = self._index.search(vector, kind_of(features), limit)
+        return tuple(_precedent(self._cases[number], score, now) for number, score in found)
+
+    async def prepare(self, queries: Iterable[Query]) -> None:
+        """Embed a cycle's cases as one batch, off the event loop, for the `similar` calls after."""
+        if self._embedder.instant:
+            return
+        wanted = [query for query in dict.fromkeys(queries) if query not in self._prepared]
+        if not wanted:
+            return
+        vectors = await asyncio.to_thread(self._embedder.encode, wanted)
+        self._prepared.update(zip(wanted, vectors, strict=True))
+        while len(self._prepared) > _PREPARED:
+            self._prepared.popitem(last=False)
+
+    async def refresh(self) -> int:
+        """Bring the index level with the records; gives how many cases came or went.
+
+        Call it after outcomes were recorded and after pruning; without a change it costs one query.
+
+        Raises:
+            StoreError: the records could not be read; what is in memory stays usable.
+        """
+        async with self._changing:
+            mark = await self._store.case_mark()
+            changed = 0 if mark == self._mark else await self._follow(mark)
+            self._mark = mark
+        return changed
+
+    async def _follow(self, mark: CaseMark) -> int:
+        newer = await self._read(after=self._mark.last)
+        only_newer = mark.count - self._mark.count == len(newer)
+        slack = self._limit // 10  # the oldest leave in groups, not one by one
+        if only_newer and len(self) + len(newer) <= self._limit + slack:
+            return await self._add(newer)
+        return await self._level(await self._read())
+
+    async def save(self) -> None:
+        """Write the index; failing costs only that it is made again at the next start."""
+        async with self._changing:
+            digest = _digest(self._cases.values())
+            try:
+                await asyncio.to_thread(self._index.save, self._folder, digest)
+            except OSError as error:
+                where = str(self._folder)
+                _log.warning("the index of cases was not saved", folder=where, why=str(error))
+
+    async def _read(self, after: int = 0) -> list[CaseRow]:
+        return await self._store.cases(limit=self._limit, after=after)
+
+    def _load(self, cases: Sequence[CaseRow]) -> None:
+        """Take over the saved index where it was made from these records by this embedder."""
+        saved = CaseIndex.load(self._folder, self._embedder.name, self._embedder.dimension)
+        if saved is None:
+            return
+        index, digest = saved
+        mine = [case for case in cases if case.seq in index.numbers]
+        if len(mine) == len(index) and _digest(mine) == digest:
+            self._index = index
+            self._cases = {case.seq: case for case in mine}
+
+    async def _level(self, cases: Sequence[CaseRow]) -> int:
+        judged = {case.seq: case for case in cases if case.verdict in _JUDGED}
+        gone = [number for number in self._cases if number not in judged]
+        self._index.remove(gone)
+        for number in gone:
+            del self._cases[number]
+        return len(gone) + await self._add(judged.values())
+
+    async def _add(self, cases: Iterable[CaseRow]) -> int:
+        added: dict[int, tuple[CaseRow, Query]] = {}
+        for case in cases:
+            features = _features(case)
+            if features is not None and case.seq not in self._cases:
+                added[case.seq] = (case, (features, case.text))
+        queries = [query for _, query in added.values()]
+        vectors = await asyncio.to_thread(self._embedder.encode, queries)
+        kinds = {number: kind_of(query[0]) for number, (_, query) in added.items()}
+        self._index.add(kinds, vectors)
+        self._cases |= {number: case for number, (case, _) in added.items()}
+        return len(added)
+
+
+def _features(case: CaseRow) -> CaseFeatures | None:
+    """None for a case that teaches nothing: unjudged, or a record that cannot be read."""
+    if case.verdict not in _JUDGED:
+        return None
+    try:
+        return CaseFeatures.from_json(case.features)
+    except ValueError as error:
+        _log.warning("a case was left out", decision=case.decision, why=str(error))
+        return None
+
+
+def _precedent(case: CaseRow, score: float, now: float) -> Precedent:
+    return Precedent(
+        decision=case.decision,
+        similarity=min(1.0, max(0.0, score)),
+        verdict=case.verdict,
+        action=case.action,
+        age_days=max(0.0, now - case.created_at) / _SECONDS_PER_DAY,
+    )
+
+
+def _digest(cases: Iterable[CaseRow]) -> str:
+    """Tells these cases from another record store's with the same numbers."""
+    found = hashlib.sha256()
+    for case in sorted(cases, key=lambda case: case.seq):
+        found.update(f"{case.seq} {case.decision}\n".encode())
+    return found.hexdigest()

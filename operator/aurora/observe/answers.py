@@ -1,0 +1,34 @@
+"""What a metrics source answers to a query, before anything is read out of it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+__all__ = ["MetricsSource", "QueryAnswer", "QueryFailure"]
+
+
+@dataclass(frozen=True, slots=True)
+class QueryAnswer:
+    """An instant vector.
+
+    Attributes:
+        rows: objects with `metric` (labels) and `value` (evaluation time, number as text).
+        warnings: why the source holds the answer for incomplete.
+    """
+
+    rows: Sequence[Mapping[str, Any]]
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class QueryFailure:
+    """Why there is no answer; one line, without secrets."""
+
+    reason: str
+
+
+class MetricsSource(Protocol):
+    """Whatever answers PromQL."""
+
+    async def fetch(self, queries: Mapping[str, str]) -> dict[str, QueryAnswer | QueryFailure]:
+        """Answer every query, by its name; a failure is an answer as well."""

@@ -1,0 +1,244 @@
+"""The edge to Prometheus: sends PromQL and hands back the whole answer, warnings included."""
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pydantic_core
+import requests
+from prometheus_api_client.prometheus_connect import PrometheusConnect
+from urllib3.util.retry import Retry
+
+from aurora.errors import ConfigurationError, MetricsError
+from aurora.observe.answers import QueryAnswer, QueryFailure
+
+__all__ = ["PrometheusClient", "PrometheusSettings", "parsed_answer"]
+
+_CHUNK_BYTES = 256 * 1024
+_DETAIL_LENGTH = 300
+_RETRY_ON = (429, 502, 503, 504)
+
+
+@dataclass(frozen=True, slots=True)
+class PrometheusSettings:
+    """Where Prometheus is, who asks, and what a cycle may cost.
+
+    Attributes:
+        url: without credentials; they have fields of their own.
+        token: bearer token; `token_file` is read anew at every query, as bound tokens rotate.
+        headers: sent along, for example X-Scope-OrgID. Values are secrets.
+        query_timeout_s: of one query, told to Prometheus as well.
+        deadline_s: of all queries of a cycle together; below the cycle's length.
+        max_response_bytes: of one answer, unpacked; 10,000 workloads with 20 signals are 40 MB.
+        retries: further attempts on a refused connection or 429, 502, 503, 504. Reading twice
+            is harmless.
+    """
+
+    url: str
+    token: str = field(default="", repr=False)
+    token_file: Path | None = None
+    username: str = ""
+    password: str = field(default="", repr=False)
+    ca_file: Path | None = None
+    insecure_skip_verify: bool = False
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    query_timeout_s: float = 8.0
+    deadline_s: float = 12.0
+    concurrency: int = 4
+    max_response_bytes: int = 64 * 1024 * 1024
+    retries: int = 1
+
+    def __post_init__(self) -> None:
+        if not self.url.startswith(("http://", "https://")):
+            raise ConfigurationError("the Prometheus URL is http://host:port or https://host:port")
+        if "@" in self.url.split("/", 3)[2]:
+            raise ConfigurationError(
+                "the Prometheus URL holds credentials: use the settings for token or password"
+            )
+
+
+class _Credentials(requests.auth.AuthBase):
+    """Signs a request; being set, it keeps requests from looking into a netrc file."""
+
+    def __init__(self, settings: PrometheusSettings) -> None:
+        self._settings = settings
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        chosen = self._settings
+        token = chosen.token
+        if chosen.token_file is not None:
+            token = _token(chosen.token_file)
+        if token:
+            request.headers["Authorization"] = f"Bearer {token}"
+        elif chosen.username:
+            basic = requests.auth.HTTPBasicAuth(chosen.username.encode(), chosen.password.encode())
+            return basic(request)
+        return request
+
+
+def _token(path: Path) -> str:
+    try:
+        return path.read_text().strip()
+    except (OSError, ValueError):
+        raise MetricsError(f"cannot read the token file {path}: mount it or correct it") from None
+
+
+class _WholeAnswers(PrometheusConnect):
+    """The client library, with a query method that keeps the whole answer.
+
+    Its `custom_query` returns `data.result` alone, so `warnings` are lost, reads answers of any
+    size, and puts the query into the URL, where proxies cut it.
+    """
+
+    def ask(self, query: str, *, timeout_s: float, limit: int, late: Callable[[], bool]) -> bytes:
+        with self._session.post(
+            f"{self.url}/api/v1/query",
+            data={"query": query, "timeout": f"{timeout_s:g}s"},
+            headers=self.headers,
+            timeout=(min(timeout_s, 5.0), timeout_s),
+            stream=True,
+        ) as response:
+            body = _read(response, limit=limit, late=late)
+            if response.status_code != requests.codes.ok:
+                raise MetricsError(_refusal(response.status_code, body))
+            return body
+
+
+def _read(response: requests.Response, *, limit: int, late: Callable[[], bool]) -> bytes:
+    body = bytearray()
+    for chunk in response.iter_content(_CHUNK_BYTES):
+        body += chunk
+        if len(body) > limit:
+            raise MetricsError(
+                f"the answer is larger than {limit} bytes: raise max_response_bytes "
+                "or read fewer namespaces"
+            )
+        if late():
+            raise MetricsError("the answer came too slowly: the deadline of the cycle passed")
+    return bytes(body)
+
+
+def _refusal(status: int, body: bytes) -> str:
+    """What Prometheus said of the query. Other servers' pages stay out: they may echo headers."""
+    try:
+        answer = pydantic_core.from_json(body)
+        detail = f": {answer['error']}" if isinstance(answer, dict) and "error" in answer else ""
+    except ValueError:
+        detail = ""
+    hint = {401: " (check the token or password)", 403: " (check the rights of the token)"}
+    line = " ".join(f"HTTP {status}{hint.get(status, '')}{detail}".split())
+    return line[:_DETAIL_LENGTH]
+
+
+def _reason(error: Exception, timeout_s: float) -> str:
+    """One line for a person. The text of `error` may hold proxies' passwords, so it is not used."""
+    if isinstance(error, MetricsError):
+        return str(error)
+    if isinstance(error, requests.exceptions.SSLError):
+        return "the certificate was not accepted: set the CA file that signed it"
+    if isinstance(error, requests.exceptions.ProxyError):
+        return "the proxy did not answer: check HTTPS_PROXY and NO_PROXY"
+    if isinstance(error, requests.exceptions.Timeout):
+        return f"no answer within {timeout_s:g} s"
+    if isinstance(error, requests.exceptions.ConnectionError):
+        return "cannot connect: check the address, and that it runs"
+    return f"the request failed ({type(error).__name__})"
+
+
+def parsed_answer(body: bytes) -> QueryAnswer:
+    """Read the JSON of an instant query.
+
+    Raises:
+        MetricsError: it is not an answer of the Prometheus API.
+    """
+    try:
+        answer: Any = pydantic_core.from_json(body)
+    except ValueError:
+        raise MetricsError("the answer is not JSON: is this the Prometheus API?") from None
+    data = answer.get("data") if isinstance(answer, dict) else None
+    if not isinstance(data, dict) or data.get("resultType") not in {"vector", "scalar"}:
+        raise MetricsError("the answer is no instant vector: is this the Prometheus API?")
+    result = data.get("result")
+    if data["resultType"] == "scalar":
+        result = [{"metric": {}, "value": result}]
+    if not isinstance(result, list):
+        raise MetricsError("the answer holds no list of series")
+    warnings = answer.get("warnings") or ()
+    return QueryAnswer(rows=result, warnings=tuple(str(text) for text in warnings))
+
+
+class PrometheusClient:
+    """Asks Prometheus. Blocking I/O runs in its own few threads, so nothing else waits for it."""
+
+    def __init__(
+        self,
+        settings: PrometheusSettings,
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._settings = settings
+        self._monotonic = monotonic
+        self._threads = ThreadPoolExecutor(settings.concurrency, "prometheus")
+        session = requests.Session()
+        session.auth = _Credentials(settings)
+        session.verify = str(settings.ca_file) if settings.ca_file else True
+        if settings.insecure_skip_verify:
+            session.verify = False
+        self._client = _WholeAnswers(
+            url=settings.url.rstrip("/"),
+            headers=dict(settings.headers),
+            session=session,
+            retry=_retries(settings.retries),
+        )
+        self.queries_sent = 0
+
+    async def fetch(self, queries: Mapping[str, str]) -> dict[str, QueryAnswer | QueryFailure]:
+        """Answer every query by its name, within the deadline; never raises for one of them."""
+        expires = self._monotonic() + self._settings.deadline_s
+        answers = await asyncio.gather(*(self._one(text, expires) for text in queries.values()))
+        return dict(zip(queries, answers, strict=True))
+
+    async def _one(self, query: str, expires: float) -> QueryAnswer | QueryFailure:
+        self.queries_sent += 1
+        asked = asyncio.get_running_loop().run_in_executor(
+            self._threads, self._blocking, query, expires
+        )
+        left = expires - self._monotonic()
+        try:
+            return await asyncio.wait_for(asked, max(0.0, left))
+        except TimeoutError:
+            return QueryFailure(f"no answer within {self._settings.deadline_s:g} s")
+
+    def _blocking(self, query: str, expires: float) -> QueryAnswer | QueryFailure:
+        left = expires - self._monotonic()
+        if left <= 0:
+            return QueryFailure("the deadline of the cycle passed before this query was sent")
+        timeout = min(self._settings.query_timeout_s, left)
+        limit = self._settings.max_response_bytes
+        try:
+            body = self._client.ask(
+                query, timeout_s=timeout, limit=limit, late=lambda: self._monotonic() > expires
+            )
+            return parsed_answer(body)
+        except (MetricsError, OSError, ValueError) as error:  # requests' errors are OSErrors
+            return QueryFailure(_reason(error, timeout))
+
+    def close(self) -> None:
+        self._client.close()
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+def _retries(attempts: int) -> Retry:
+    return Retry(
+        total=attempts,
+        read=0,
+        backoff_factor=0.2,
+        status_forcelist=_RETRY_ON,
+        allowed_methods=None,
+        raise_on_status=False,
+        respect_retry_after_header=False,
+    )

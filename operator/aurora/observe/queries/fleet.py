@@ -1,0 +1,158 @@
+"""The preset queries of one cycle: at most one per batch, whatever the number of models."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from aurora.observe.queries.cluster import CONTAINERS, GPU
+from aurora.observe.queries.preset import Batch, Preset, Source
+from aurora.observe.queries.promql import Frame, tagged, union
+from aurora.observe.queries.sdk import ACCURACY, DRIFT, SDK
+from aurora.observe.queries.settings import MetricsSettings
+from aurora.observe.queries.sidecar import CACHE
+from aurora.observe.queries.tgi import TGI
+from aurora.observe.queries.triton import TRITON
+from aurora.observe.queries.vllm import VLLM
+from aurora.observe.sample import Signal
+
+__all__ = [
+    "AT",
+    "COPIES",
+    "MAX_PRESET_QUERIES",
+    "PODS",
+    "PRESETS",
+    "fleet_queries",
+    "resolved",
+    "samples_tag",
+    "signal_tag",
+]
+
+MAX_PRESET_QUERIES = 10
+PRESETS: Mapping[Source, Preset] = {
+    preset.source: preset
+    for preset in (VLLM, TGI, TRITON, SDK, CACHE, CONTAINERS, GPU, ACCURACY, DRIFT)
+}
+AT, PODS, COPIES = "at", "pods", "copies"
+_MAX_NAMESPACES = 50  # beyond it the matcher is longer than it is selective
+_OF_A_POD = (Signal.REQUEST_RATE, Signal.SERVER_ERROR_RATIO)
+
+
+def signal_tag(source: Source, what: str) -> str:
+    """The label `signal` of a row: its source and the signal, or `at`, `pods`, `copies`."""
+    return f"{source}:{what}"
+
+
+def samples_tag(source: Source, signal: Signal) -> str:
+    return f"{source}:{signal}:samples"
+
+
+@dataclass(frozen=True, slots=True)
+class _Scope:
+    settings: MetricsSettings
+    namespaces: tuple[str, ...]
+
+    def frame(self, preset: Preset) -> Frame:
+        frame = preset.frame(self.settings)
+        wide = not self.namespaces or len(self.namespaces) > _MAX_NAMESPACES
+        return frame if wide else frame.within(self.namespaces)
+
+
+def fleet_queries(
+    settings: MetricsSettings,
+    sources: Sequence[Source],
+    *,
+    namespaces: Sequence[str] = (),
+    per_pod: Sequence[tuple[str, str]] = (),
+) -> dict[str, str]:
+    """PromQL by batch name.
+
+    Args:
+        settings: label names and window.
+        sources: the exporters that some object needs; others are not asked.
+        namespaces: where the objects are; many of them are not worth a matcher.
+        per_pod: (namespace, workload) to be read pod by pod.
+    """
+    scope = _Scope(settings, tuple(sorted(set(namespaces))))
+    presets = [PRESETS[source] for source in Source if source in set(sources)]
+    parts = {batch: list(_signals(scope, presets, batch)) for batch in Batch}
+    parts[Batch.SAMPLES] = list(_samples(scope, presets))
+    parts[Batch.FRESHNESS] = list(_freshness(scope, presets))
+    if per_pod:
+        parts[Batch.PODS] = list(_pods(settings, presets, per_pod))
+    return {str(batch): union(found) for batch, found in parts.items() if found}
+
+
+def resolved(
+    settings: MetricsSettings, source: Source, signal: Signal, workload: tuple[str, str]
+) -> str:
+    """The signal's expression for one workload: what a person pastes to see the same number."""
+    preset = PRESETS[source]
+    expression = preset.expression(signal)
+    if expression is None:
+        return ""
+    return expression(preset.frame(settings).workload(*workload))
+
+
+def _signals(scope: _Scope, presets: Sequence[Preset], batch: Batch) -> Iterator[str]:
+    for preset in presets:
+        frame = scope.frame(preset)
+        for signal, expression in preset.signals.get(batch, {}).items():
+            yield tagged(expression(frame), signal_tag(preset.source, signal))
+
+
+def _samples(scope: _Scope, presets: Sequence[Preset]) -> Iterator[str]:
+    for preset in presets:
+        frame = scope.frame(preset)
+        for signal, expression in preset.samples.items():
+            yield tagged(expression(frame), samples_tag(preset.source, signal))
+
+
+def _freshness(scope: _Scope, presets: Sequence[Preset]) -> Iterator[str]:
+    for preset in presets:
+        frame = scope.frame(preset)
+        yield tagged(newest(preset, frame), signal_tag(preset.source, AT))
+        yield tagged(pods_reporting(preset, frame), signal_tag(preset.source, PODS))
+        if preset.alive_labels is not None:
+            yield tagged(copies(preset, frame), signal_tag(preset.source, COPIES))
+
+
+def newest(preset: Preset, frame: Frame) -> str:
+    """When the newest raw sample was scraped, in seconds since the epoch.
+
+    A series that stopped has no instant value, so its last timestamp is looked for in the past.
+    """
+    stamp = f"timestamp({frame.select(preset.alive)})"
+    now = frame.grouped(stamp, operator="max")
+    if not preset.remembered:
+        return now
+    back = f"[{frame.settings.remember_s}s:{frame.settings.step_s}s]"
+    past = frame.grouped(f"max_over_time({stamp}{back})", operator="max")
+    return f"{now}\nor\n{past}"
+
+
+def pods_reporting(preset: Preset, frame: Frame) -> str:
+    """How many pods have a raw sample that is not stale."""
+    labels = frame.labels
+    pods = f"max by ({labels.namespace}, {labels.pod}) (timestamp({frame.select(preset.alive)}))"
+    return frame.grouped(f"{pods} > time() - {frame.settings.stale_after_s}", operator="count")
+
+
+def copies(preset: Preset, frame: Frame) -> str:
+    """How many times the same series of one pod is there, where that is more than once."""
+    labels = ", ".join((*frame.labels, *(preset.alive_labels or ())))
+    same = f"count by ({labels}) ({frame.select(preset.alive)}) > 1"
+    return frame.grouped(same, operator="max")
+
+
+def _pods(
+    settings: MetricsSettings, presets: Sequence[Preset], per_pod: Sequence[tuple[str, str]]
+) -> Iterator[str]:
+    for preset in presets:
+        frame = preset.frame(settings).pods_of(per_pod)
+        expressions = {signal: preset.expression(signal) for signal in _OF_A_POD}
+        for signal, expression in expressions.items():
+            if expression is not None:
+                yield tagged(expression(frame), signal_tag(preset.source, signal))
+        if expressions[Signal.REQUEST_RATE] is not None:
+            stamp = f"timestamp({frame.select(preset.alive)})"
+            newest_of_pod = frame.grouped(stamp, operator="max")
+            yield tagged(newest_of_pod, signal_tag(preset.source, AT))

@@ -1,0 +1,180 @@
+"""Reads the metrics of the whole fleet, once per cycle: plan, ask, tabulate, read."""
+
+from collections.abc import Iterator, Mapping
+
+from aurora.observe.answers import MetricsSource, QueryAnswer, QueryFailure
+from aurora.observe.custom import CustomPlan, custom_name, plan_custom, read_custom
+from aurora.observe.queries.fleet import fleet_queries
+from aurora.observe.queries.preset import Batch, Source
+from aurora.observe.queries.promql import workload_key, workload_of
+from aurora.observe.queries.settings import MetricsSettings
+from aurora.observe.readings import Terms, read_pod, read_signal
+from aurora.observe.sample import Gap, Missing, Reading, Signal
+from aurora.observe.snapshot import PodReading, SourceFacts
+from aurora.observe.table import Facet, Table, Tags, facet_of, tabulate
+from aurora.observe.view import (
+    Key,
+    MetricsView,
+    ResolvedQueries,
+    Wanted,
+    WorkloadReadings,
+    engine_of,
+    sources_of,
+)
+
+__all__ = ["MetricsReader"]
+
+_MAX_PER_POD = 100  # workloads read pod by pod: the matcher of pod names must stay short
+_NOT_OF_PODS = frozenset({Source.ACCURACY, Source.DRIFT})  # one evaluator may speak for all pods
+
+
+class MetricsReader:
+    """Reads the fleet's metrics. Holds no state between cycles, so recovery needs no restart."""
+
+    def __init__(
+        self, source: MetricsSource, settings: MetricsSettings, *, allow_custom: bool = False
+    ) -> None:
+        self._source = source
+        self._settings = settings
+        self._allow_custom = allow_custom
+
+    async def read(self, at: float, wanted: Mapping[Key, Wanted]) -> MetricsView:
+        """Read every wanted signal; what cannot be read is Missing with its reason.
+
+        Args:
+            at: the caller's wall clock in seconds since the epoch.
+            wanted: by (namespace, workload).
+        """
+        plan = plan_custom(
+            {key: want.queries for key, want in wanted.items() if want.queries},
+            allowed=self._allow_custom,
+            settings=self._settings,
+        )
+        requests = fleet_queries(
+            self._settings,
+            sorted({source for want in wanted.values() for source in _needed(want)}),
+            namespaces=[namespace for namespace, _ in wanted],
+            per_pod=sorted(key for key, want in wanted.items() if want.per_pod)[:_MAX_PER_POD],
+        )
+        answers = await self._source.fetch(requests | plan.requests())
+        cycle = _Cycle(at, self._settings, plan, answers)
+        workloads = {key: cycle.read(key, want) for key, want in wanted.items()}
+        return MetricsView(at, workloads, _source_facts(answers))
+
+
+def _needed(want: Wanted) -> Iterator[Source]:
+    engine = engine_of(want)
+    if engine is not None:
+        yield engine
+    for signal in want.signals:
+        if signal not in want.queries:
+            yield from sources_of(signal, want)
+
+
+def _source_facts(answers: Mapping[str, QueryAnswer | QueryFailure]) -> SourceFacts:
+    failures = {name: a.reason for name, a in answers.items() if isinstance(a, QueryFailure)}
+    warnings = [w for a in answers.values() if isinstance(a, QueryAnswer) for w in a.warnings]
+    failure = ""
+    if failures:
+        name, reason = next(iter(failures.items()))
+        failure = f"{len(failures)} of {len(answers)} queries failed; {name}: {reason}"
+    return SourceFacts(len(answers), failure, tuple(dict.fromkeys(warnings)))
+
+
+class _Cycle:
+    """The answers of one cycle, read workload by workload."""
+
+    def __init__(
+        self,
+        at: float,
+        settings: MetricsSettings,
+        plan: CustomPlan,
+        answers: Mapping[str, QueryAnswer | QueryFailure],
+    ) -> None:
+        self._at, self._settings, self._plan, self._answers = at, settings, plan, answers
+        presets = {name: answers[name] for name in map(str, Batch) if name in answers}
+        self._table: Table = tabulate(presets, settings)
+        self._pods: dict[Key, dict[str, Tags]] = {}
+        for (namespace, pod), tags in self._table.pods.items():
+            workload = workload_of(pod)
+            if workload is not None:
+                self._pods.setdefault((namespace, workload), {})[pod] = tags
+
+    def read(self, key: Key, want: Wanted) -> WorkloadReadings:
+        row = (key[0], workload_key(key[1]))
+        own = {signal: self._own(key, signal) for signal in want.signals if signal in want.queries}
+        signals: dict[Signal, Reading] = dict(own)
+        counts: dict[Signal, float] = {}
+        sources: dict[Signal, Source] = {}
+        facets: dict[Source, Facet] = {}
+        for signal in want.signals - own.keys():
+            facet = self._choose(row, signal, want, facets)
+            if facet is None:
+                detail = f"engine {want.engine} has no preset for it: set an own query"
+                signals[signal] = Missing(Gap.UNSUPPORTED, detail)
+                continue
+            sources[signal] = facet.preset.source
+            reading, count = self._preset(row, signal, facet, want)
+            signals[signal] = reading
+            if count is not None:
+                counts[signal] = count
+        return WorkloadReadings(
+            signals=signals,
+            queries=ResolvedQueries(self._settings, key, sources, self._own_texts(key)),
+            counts=counts,
+            pods_reporting=self._reporting(row, want),
+            pods=self._pod_readings(row, want),
+        )
+
+    def _preset(
+        self, row: Key, signal: Signal, facet: Facet, want: Wanted
+    ) -> tuple[Reading, float | None]:
+        of_pods = facet.preset.source not in _NOT_OF_PODS
+        terms = Terms(
+            self._at, self._settings, want.min_samples, want.ready_pods if of_pods else None
+        )
+        return read_signal(self._table, row, signal, facet, terms)
+
+    def _choose(
+        self, row: Key, signal: Signal, want: Wanted, facets: dict[Source, Facet]
+    ) -> Facet | None:
+        """The first exporter that is there, else the last; an armed cache counts when it stopped.
+
+        An exporter that was left out must not hide the engine, and one that stopped while the
+        cache answers must not be replaced by numbers that hold only the misses.
+        """
+        facet = None
+        for source in sources_of(signal, want):
+            facet = facets.get(source)
+            if facet is None:
+                tags = self._table.workloads.get(row, {})
+                facet = facets[source] = facet_of(self._table, tags, source)
+            if facet.pods > 0 or (want.armed and facet.at is not None):
+                return facet
+        return facet
+
+    def _own(self, key: Key, signal: Signal) -> Reading:
+        refused = self._plan.refused.get(key, {}).get(signal)
+        if refused is not None:
+            return refused
+        answer = self._answers[custom_name(key, signal)]
+        return read_custom(signal, answer, at=self._at, settings=self._settings)
+
+    def _own_texts(self, key: Key) -> dict[Signal, str]:
+        return {signal: own.text for signal, own in self._plan.accepted.get(key, {}).items()}
+
+    def _reporting(self, row: Key, want: Wanted) -> int | None:
+        engine = engine_of(want)
+        if engine is None or Batch.FRESHNESS in self._table.failures:
+            return None
+        return facet_of(self._table, self._table.workloads.get(row, {}), engine).pods
+
+    def _pod_readings(self, row: Key, want: Wanted) -> dict[str, PodReading]:
+        engine = engine_of(want)
+        if not want.per_pod or engine is None:
+            return {}
+        terms = Terms(self._at, self._settings)
+        return {
+            pod: read_pod(self._table, tags, engine, terms)
+            for pod, tags in self._pods.get(row, {}).items()
+        }

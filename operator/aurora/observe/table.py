@@ -1,0 +1,113 @@
+"""All answers of a cycle as one table: who, which tag, which number. Pure."""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from aurora.observe.answers import QueryAnswer, QueryFailure
+from aurora.observe.queries.fleet import AT, COPIES, PODS, PRESETS, signal_tag
+from aurora.observe.queries.preset import Batch, Preset, Source
+from aurora.observe.queries.settings import LabelNames, MetricsSettings
+
+__all__ = ["Facet", "Table", "Tags", "facet_of", "tabulate"]
+
+Tags = dict[str, float]
+
+
+@dataclass(slots=True)
+class Table:
+    """All rows of the preset queries, by who they are about.
+
+    Attributes:
+        workloads: (namespace, workload) to the value of each tag.
+        pods: (namespace, pod) to the value of each tag.
+        doubled: (namespace, workload, tag) that an answer held twice.
+        failures: batch to why it has no answer.
+        warnings: batch to what the source said.
+        evaluated_at: Prometheus' clock, seconds since the epoch.
+    """
+
+    workloads: dict[tuple[str, str], Tags] = field(default_factory=dict)
+    pods: dict[tuple[str, str], Tags] = field(default_factory=dict)
+    doubled: set[tuple[str, str, str]] = field(default_factory=set)
+    failures: dict[str, str] = field(default_factory=dict)
+    warnings: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    evaluated_at: float | None = None
+
+
+def tabulate(answers: Mapping[str, QueryAnswer | QueryFailure], settings: MetricsSettings) -> Table:
+    """Sort the rows of all answers by workload and pod."""
+    table = Table()
+    kinds = (settings.labels, settings.container_labels, settings.gpu_labels)
+    for name, answer in answers.items():
+        if isinstance(answer, QueryFailure):
+            table.failures[name] = answer.reason
+            continue
+        if answer.warnings:
+            table.warnings[name] = answer.warnings
+        try:
+            _add_rows(table, answer.rows, kinds, by_pod=name == Batch.PODS)
+        except (KeyError, TypeError, ValueError, IndexError, AttributeError):
+            table.failures[name] = "the answer has a row without labels, time or number"
+    return table
+
+
+def _add_rows(
+    table: Table, rows: Iterable[Mapping[str, Any]], kinds: tuple[LabelNames, ...], *, by_pod: bool
+) -> None:
+    spaces = list(dict.fromkeys(names.namespace for names in kinds))
+    names = list(dict.fromkeys(n.pod for n in kinds)) if by_pod else ["workload"]
+    found = table.pods if by_pod else table.workloads
+    at = table.evaluated_at
+    for row in rows:
+        labels: Mapping[str, str] = row["metric"]
+        stamp, text = row["value"]
+        at = stamp if at is None or stamp > at else at
+        namespace = _first(labels, spaces)
+        name = _first(labels, names)
+        if not namespace or not name:
+            continue  # a pod of no workload, such as a bare one
+        tag = labels["signal"]
+        tags = found.setdefault((namespace, name), {})
+        if tag in tags:
+            table.doubled.add((namespace, name, tag))
+        tags[tag] = float(text)
+    table.evaluated_at = None if at is None else float(at)
+
+
+def _first(labels: Mapping[str, str], names: list[str]) -> str:
+    for name in names:
+        value = labels.get(name)
+        if value:
+            return value
+    return ""
+
+
+class Facet(NamedTuple):
+    """What is known of one exporter of one workload, apart from its signals.
+
+    Attributes:
+        at: newest scrape by Prometheus' clock, None if there was none in memory.
+        pods: how many pods have a fresh sample.
+        times: how often each series is there, where that is more than once.
+        age_s: of `at`.
+    """
+
+    preset: Preset
+    at: float | None
+    pods: int
+    times: int
+    age_s: float
+
+
+def facet_of(table: Table, tags: Tags, source: Source) -> Facet:
+    at = tags.get(signal_tag(source, AT))
+    age = math.inf if at is None or table.evaluated_at is None else table.evaluated_at - at
+    return Facet(
+        preset=PRESETS[source],
+        at=at,
+        pods=int(tags.get(signal_tag(source, PODS), 0)),
+        times=int(tags.get(signal_tag(source, COPIES), 1)),
+        age_s=max(0.0, age),
+    )

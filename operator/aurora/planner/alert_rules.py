@@ -1,0 +1,162 @@
+"""ALERT: what a person has to know, and what AURORA cannot mend by itself."""
+
+from typing import Final
+
+from aurora.observe.sample import Signal
+from aurora.planner.decision import Candidate, Direction, Evidence
+from aurora.planner.inputs import Doubt, PlanInput, confidence_from, evidence_of
+from aurora.planner.priority import Priority
+from aurora.planner.reasons import PlanReason
+from aurora.planner.route_rules import failure_of, lower_bound
+from aurora.planner.scale_rules import UNEXPLAINED
+from aurora.resources.vocabulary import Action
+
+__all__ = [
+    "accuracy_low",
+    "client_errors",
+    "data_drift",
+    "failed_without_fallback",
+    "latency_unexplained",
+    "pods_unschedulable",
+]
+
+UNSCHEDULABLE_S: Final = 60.0
+"""A pod without a node for longer than this is told of; a node may be coming before."""
+
+
+def failed_without_fallback(given: PlanInput) -> Candidate | None:
+    """The primary fails its callers and there is nowhere to send them."""
+    failure, fallback = failure_of(given), given.state.fallback
+    if failure is None or (fallback is not None and fallback.ready):
+        return None
+    wanted = given.spec.fallback
+    advice = (
+        "Set spec.fallback to let AURORA send callers elsewhere."
+        if wanted is None
+        else f"The fallback {wanted.service_ref.name} has no ready endpoint either."
+    )
+    return _alert(failure.reason, failure.message, failure.evidence, failure.confidence, advice)
+
+
+def client_errors(given: PlanInput) -> Candidate | None:
+    """Callers send requests that the server refuses: routing away would not help them."""
+    limit = given.spec.triggers.client_error_rate_percent / 100
+    found = evidence_of(given, Signal.CLIENT_ERROR_RATIO, threshold=limit)
+    if not found or found[0].value <= limit:
+        return None
+    if lower_bound(min(1.0, found[0].value), found[0].samples or 0.0) <= limit:
+        return None
+    return _alert(
+        PlanReason.CLIENT_ERRORS,
+        f"{found[0].value:.0%} of the requests were refused as malformed, above {limit:.0%}.",
+        found,
+        confidence_from(given.doubts_about(Signal.CLIENT_ERROR_RATIO)),
+        "Validate input before it is sent: prompt length, parameters, model name, credentials.",
+    )
+
+
+def accuracy_low(given: PlanInput) -> Candidate | None:
+    """Accuracy is below its objective; far below, and with drift, retraining is due."""
+    accuracy = given.state.value(Signal.ACCURACY)
+    goal = given.spec.objectives.accuracy_percent or given.spec.triggers.fine_tune_accuracy_percent
+    if accuracy is None or accuracy * 100 >= goal:
+        return None
+    retrain = given.spec.triggers.retrain_accuracy_percent
+    drift = given.state.value(Signal.DRIFT_SCORE)
+    drifted = drift is not None and drift * 100 > given.spec.triggers.drift_percent
+    found = evidence_of(given, Signal.ACCURACY, threshold=goal / 100)
+    if accuracy * 100 < retrain and drifted:
+        reason, advice = PlanReason.ACCURACY_LOW_WITH_DRIFT, "Retrain on recent data."
+        found += evidence_of(
+            given, Signal.DRIFT_SCORE, threshold=given.spec.triggers.drift_percent / 100
+        )
+    else:
+        reason, advice = PlanReason.ACCURACY_LOW, "Look at what was changed last, then fine-tune."
+    message = f"Accuracy is {accuracy:.1%}, below {goal} %."
+    doubts = given.doubts_about(Signal.ACCURACY)
+    return _alert(reason, message, found, confidence_from(doubts), advice)
+
+
+def data_drift(given: PlanInput) -> Candidate | None:
+    """The data drifted: fine-tuning is due."""
+    limit = given.spec.triggers.drift_percent / 100
+    found = evidence_of(given, Signal.DRIFT_SCORE, threshold=limit)
+    if not found or found[0].value <= limit:
+        return None
+    return _alert(
+        PlanReason.DATA_DRIFT,
+        f"The drift score is {found[0].value:.2f}, above {limit:.2f}.",
+        found,
+        confidence_from(given.doubts_about(Signal.DRIFT_SCORE)),
+        "Fine-tune on recent data.",
+    )
+
+
+def pods_unschedulable(given: PlanInput) -> Candidate | None:
+    """Pods find no node for longer than a cold start takes."""
+    pods = given.state.pods
+    limit = max(UNSCHEDULABLE_S, given.state.cold_start.pending_p50_s or 0.0)
+    if not pods.unschedulable or pods.oldest_unschedulable_s <= limit:
+        return None
+    fact = Evidence(
+        signal="podsUnschedulable",
+        value=float(pods.unschedulable),
+        unit="pods",
+        at=given.at,
+        query="watch Pod",
+        threshold=0.0,
+        window_s=pods.oldest_unschedulable_s,
+    )
+    message = (
+        f"{pods.unschedulable} pods found no node for {pods.oldest_unschedulable_s:.0f} s: "
+        f"{pods.why[:200]}"
+    )
+    return _alert(
+        PlanReason.PODS_UNSCHEDULABLE,
+        message,
+        (fact,),
+        confidence_from(()),
+        "Add nodes or lower maxReplicas.",
+    )
+
+
+def latency_unexplained(given: PlanInput) -> Candidate | None:
+    """A latency is far above its objective at a load that was served well before."""
+    signal = given.state.saturation.slo_signal
+    ratio = given.state.saturation.slo_ratio
+    if signal is None or ratio is None or ratio <= 1.0:
+        return None
+    factor = given.state.unexplained(signal)
+    if factor is None or factor <= UNEXPLAINED:
+        return None
+    goal = given.state.objectives[signal]
+    message = (
+        f"{signal.value} is {ratio:.1f} times its objective of {goal:.3g} s and {factor:.1f} "
+        "times what this load explains: more replicas would not mend it."
+    )
+    return _alert(
+        PlanReason.LATENCY_UNEXPLAINED,
+        message,
+        evidence_of(given, signal, threshold=goal),
+        confidence_from([*given.doubts_about(signal), Doubt.EFFECT_ESTIMATED]),
+        "Look at the pods: throttled or shared GPUs, slow storage, a slower model version.",
+    )
+
+
+def _alert(
+    reason: PlanReason,
+    message: str,
+    evidence: tuple[Evidence, ...],
+    confidence: float,
+    advice: str,
+) -> Candidate:
+    return Candidate(
+        action=Action.ALERT,
+        direction=Direction.NONE,
+        reason=reason,
+        message=message,
+        priority=Priority.ALERT,
+        evidence_confidence=confidence,
+        evidence=evidence,
+        advice=advice,
+    )

@@ -1,0 +1,166 @@
+"""ROUTE: to the fallback when the primary fails its callers, and back when it is well again."""
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+from aurora.observe.sample import Sample, Signal
+from aurora.planner.decision import Candidate, Direction, Evidence
+from aurora.planner.inputs import PlanInput, confidence_from, evidence_of
+from aurora.planner.priority import Priority
+from aurora.planner.reasons import PlanReason
+from aurora.resources.vocabulary import Action
+from aurora.state.interval import normal_quantile
+
+__all__ = ["Failure", "failure_of", "primary_failed", "primary_recovered"]
+
+_LOWER_BOUND: Final = normal_quantile(0.9)
+MOST_DOUBLINGS: Final = 6
+"""The wait before the next way back doubles with each failure, up to 64 times."""
+
+
+def lower_bound(ratio: float, count: float) -> float:
+    """Lower end of the 90 % interval of a share (Wilson, JASA 22, 1927, p. 209)."""
+    if count <= 0:
+        return 0.0
+    z2 = _LOWER_BOUND**2
+    centre = ratio + z2 / (2 * count)
+    spread = _LOWER_BOUND * math.sqrt(ratio * (1 - ratio) / count + z2 / (4 * count**2))
+    return max(0.0, (centre - spread) / (1 + z2 / count))
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """The primary fails its callers."""
+
+    reason: PlanReason
+    message: str
+    evidence: tuple[Evidence, ...]
+    confidence: float
+
+
+def failure_of(given: PlanInput) -> Failure | None:
+    """How the primary fails its callers, the plainest fact first; None when it serves them."""
+    if given.fallback_open:
+        return None
+    return _no_ready_endpoint(given) or _crash_looping(given) or _server_errors(given)
+
+
+def _server_errors(given: PlanInput) -> Failure | None:
+    """The share of server errors is above its threshold, beyond what luck explains."""
+    limit = given.spec.triggers.error_rate_percent / 100
+    reading = given.state.reading(Signal.SERVER_ERROR_RATIO)
+    if not isinstance(reading, Sample) or reading.value <= limit:
+        return None
+    if lower_bound(min(1.0, reading.value), reading.samples or 0.0) <= limit:
+        return None
+    doubts = given.doubts_about(Signal.SERVER_ERROR_RATIO)
+    message = (
+        f"{reading.value:.0%} of the requests of the last {reading.window_s:.0f} s failed with a "
+        f"server error, above {limit:.0%}."
+    )
+    evidence = evidence_of(given, Signal.SERVER_ERROR_RATIO, threshold=limit)
+    return Failure(PlanReason.SERVER_ERRORS, message, evidence, confidence_from(doubts))
+
+
+def _no_ready_endpoint(given: PlanInput) -> Failure | None:
+    """The Service had no ready endpoint for longer than the threshold; no metric is needed."""
+    service = given.state.service
+    limit = given.spec.triggers.no_endpoint_for.total_seconds()
+    if service is None or service.ready or service.not_ready_for_s < limit:
+        return None
+    if (given.replicas or 0) == 0:
+        return None
+    fact = Evidence(
+        signal="endpointsReady",
+        value=0.0,
+        unit="endpoints",
+        at=given.at,
+        query="watch EndpointSlice",
+        threshold=1.0,
+        window_s=service.not_ready_for_s,
+    )
+    message = f"The Service had no ready endpoint for {service.not_ready_for_s:.0f} s."
+    return Failure(PlanReason.NO_READY_ENDPOINT, message, (fact,), confidence_from(()))
+
+
+def _crash_looping(given: PlanInput) -> Failure | None:
+    """No pod is ready and pods are in CrashLoopBackOff; no metric is needed."""
+    pods = given.state.pods
+    if not pods.crash_looping or pods.ready:
+        return None
+    fact = Evidence(
+        signal="podsCrashLooping",
+        value=float(pods.crash_looping),
+        unit="pods",
+        at=given.at,
+        query="watch Pod",
+        threshold=0.0,
+    )
+    message = f"{pods.crash_looping} of {pods.total} pods are in CrashLoopBackOff, none is ready."
+    return Failure(PlanReason.CRASH_LOOPING, message, (fact,), confidence_from(()))
+
+
+def primary_recovered(given: PlanInput) -> Candidate | None:
+    """The primary's pods were Ready for the window and answered the probe requests."""
+    fallback, probe = given.spec.fallback, given.observation.probe
+    if not given.fallback_open or fallback is None or probe is None:
+        return None
+    doublings = min(MOST_DOUBLINGS, max(0, given.fallbacks_recently - 1))
+    window = given.spec.autonomy.verification.window.total_seconds() * 2**doublings
+    ready_for = _ready_for(given)
+    if ready_for < window or probe.successes < fallback.probe.count:
+        return None
+    fact = Evidence(
+        signal="probeSuccesses",
+        value=float(probe.successes),
+        unit="requests",
+        at=given.at,
+        query=f"GET {fallback.probe.path} of each ready pod",
+        threshold=float(fallback.probe.count),
+    )
+    return Candidate(
+        action=Action.ROUTE,
+        direction=Direction.PRIMARY,
+        reason=PlanReason.PRIMARY_RECOVERED,
+        message=(
+            f"The primary's pods were Ready for {ready_for:.0f} s and answered "
+            f"{probe.successes} probe requests in a row."
+        ),
+        priority=Priority.RETURN,
+        evidence_confidence=confidence_from(()),
+        evidence=(fact,),
+        before={"route": "fallback"},
+        after={"route": "primary", "undo": given.fallback_open},
+        protective=True,
+    )
+
+
+def _ready_for(given: PlanInput) -> float:
+    """Seconds since the last of the primary's pods became Ready; 0 while one is not."""
+    pods = [pod for pod in given.observation.pods if not pod.deleting]
+    wanted = given.replicas or 0
+    ready = [pod.ready_at for pod in pods if pod.ready and pod.ready_at is not None]
+    if not ready or len(ready) < wanted or len(ready) < len(pods):
+        return 0.0
+    return max(0.0, given.at - max(ready))
+
+
+def primary_failed(given: PlanInput) -> Candidate | None:
+    """The primary fails its callers and the fallback has ready endpoints."""
+    failure, fallback = failure_of(given), given.state.fallback
+    if failure is None or given.spec.fallback is None or fallback is None or not fallback.ready:
+        return None
+    service = given.spec.fallback.service_ref.name
+    return Candidate(
+        action=Action.ROUTE,
+        direction=Direction.FALLBACK,
+        reason=failure.reason,
+        message=f"{failure.message} {service} has {fallback.ready} ready endpoints.",
+        priority=Priority.FALLBACK,
+        evidence_confidence=failure.confidence,
+        evidence=failure.evidence,
+        before={"route": "primary"},
+        after={"route": "fallback"},
+        protective=True,
+    )

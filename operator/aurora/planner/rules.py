@@ -1,0 +1,32 @@
+"""The planner's rules. Reading the list is reading what AURORA may propose."""
+
+from collections.abc import Callable
+
+from aurora.planner import alert_rules, route_rules, scale_rules
+from aurora.planner.decision import Candidate
+from aurora.planner.inputs import PlanInput
+
+__all__ = ["RULES", "candidates"]
+
+RULES: tuple[Callable[[PlanInput], Candidate | None], ...] = (
+    route_rules.primary_failed,
+    route_rules.primary_recovered,
+    scale_rules.below_minimum,
+    scale_rules.above_maximum,
+    scale_rules.more_needed,
+    scale_rules.saturated,
+    scale_rules.capacity_unused,
+    alert_rules.failed_without_fallback,
+    alert_rules.pods_unschedulable,
+    alert_rules.latency_unexplained,
+    alert_rules.client_errors,
+    alert_rules.accuracy_low,
+    alert_rules.data_drift,
+)
+"""Priority, not the order here, decides between two that speak (priority.py)."""
+
+
+def candidates(given: PlanInput) -> tuple[Candidate, ...]:
+    """What every rule proposes, best first."""
+    found = [candidate for rule in RULES if (candidate := rule(given)) is not None]
+    return tuple(sorted(found, key=lambda one: one.priority))

@@ -1,0 +1,246 @@
+"""SCALE: up for the load to come, down as carefully as up."""
+
+import math
+from typing import Final
+
+from aurora.observe.sample import UNITS, Signal
+from aurora.planner.decision import Candidate, Direction, Effect, Rollback
+from aurora.planner.inputs import Doubt, PlanInput, confidence_from, evidence_of
+from aurora.planner.priority import Priority
+from aurora.planner.reasons import PlanReason
+from aurora.planner.sizing import Sizing, size_down, size_up
+from aurora.resources.vocabulary import Action
+from aurora.state.interval import Interval
+
+__all__ = ["above_maximum", "below_minimum", "capacity_unused", "more_needed", "saturated"]
+
+UNEXPLAINED: Final = 2.0
+"""A latency above this multiple of what the load explains is a fault: replicas do not mend it."""
+MOST_AT_ONCE: Final = 4
+"""At most twice the replicas, or four more, in one step up, as llm-d's HPA policy allows."""
+BUSY_RATIO: Final = 0.5
+"""A used-up resource counts only when a latency is past half of its objective: an engine that
+batches keeps its GPU at 100 % long before callers notice anything."""
+
+
+def below_minimum(given: PlanInput) -> Candidate | None:
+    """The target has fewer replicas than its minimum."""
+    scaling, now = given.spec.scaling, _base(given)
+    if scaling is None or now is None or now >= scaling.min_replicas:
+        return None
+    return _candidate(
+        given,
+        now,
+        scaling.min_replicas,
+        reason=PlanReason.BELOW_MINIMUM,
+        message=f"{now} replicas are fewer than minReplicas {scaling.min_replicas}.",
+        doubts=(),
+    )
+
+
+def above_maximum(given: PlanInput) -> Candidate | None:
+    """The target has more replicas than its maximum."""
+    scaling, now = given.spec.scaling, _base(given)
+    if scaling is None or now is None or given.autoscaler or now <= scaling.max_replicas:
+        return None
+    return _candidate(
+        given,
+        now,
+        max(scaling.max_replicas, now - _step(given, now)),
+        reason=PlanReason.ABOVE_MAXIMUM,
+        message=f"{now} replicas are more than maxReplicas {scaling.max_replicas}.",
+        doubts=(),
+    )
+
+
+def more_needed(given: PlanInput) -> Candidate | None:
+    """The replicas cannot keep the objectives at the load to expect when new ones are ready."""
+    sizing = size_up(given)
+    now = _base(given)
+    if sizing is None or now is None or given.replicas is None or _is_fault(given, sizing):
+        return None
+    wanted = _bounded(given, min(sizing.replicas, max(2 * now, now + MOST_AT_ONCE)))
+    if wanted <= max(now, given.replicas):
+        return None
+    reason = (
+        PlanReason.OBJECTIVE_VIOLATED if sizing.violated else PlanReason.FORECAST_ABOVE_CAPACITY
+    )
+    doubts = (*sizing.doubts, *given.doubts_about(Signal.REQUEST_RATE, *_limit(sizing)))
+    message = _why_more(given, sizing, wanted)
+    return _candidate(
+        given, now, wanted, reason=reason, message=message, doubts=doubts, sizing=sizing
+    )
+
+
+def saturated(given: PlanInput) -> Candidate | None:
+    """CPU, memory or GPU is used above the threshold, and latency shows that it matters."""
+    resource, ratio = given.state.saturation.resource, given.state.saturation.resource_ratio
+    limit = given.spec.triggers.utilization_percent / 100
+    now = _base(given)
+    if resource is None or ratio is None or now is None or ratio <= limit:
+        return None
+    slo = given.state.saturation.slo_ratio
+    if slo is not None and slo < BUSY_RATIO:
+        return None
+    wanted = _bounded(given, math.ceil(now * ratio / limit))
+    if wanted <= max(now, given.replicas or 0):
+        return None
+    message = (
+        f"{resource.value} is at {ratio:.0%}, above {limit:.0%}: {wanted} replicas bring it to "
+        f"about {ratio * now / wanted:.0%}."
+    )
+    return _candidate(
+        given,
+        now,
+        wanted,
+        reason=PlanReason.RESOURCE_SATURATED,
+        message=message,
+        doubts=(Doubt.CAPACITY_UNKNOWN, *given.doubts_about(resource)),
+        extra=evidence_of(given, resource, threshold=limit),
+    )
+
+
+def capacity_unused(given: PlanInput) -> Candidate | None:
+    """Fewer replicas keep the objectives at the highest load to expect."""
+    sizing, now = size_down(given), _base(given)
+    if sizing is None or now is None or not _may_shrink(given):
+        return None
+    wanted = max(_bounded(given, sizing.replicas), now - _step(given, now))
+    if wanted >= now:
+        return None
+    doubts = (*sizing.doubts, *given.doubts_about(Signal.REQUEST_RATE))
+    return _candidate(
+        given,
+        now,
+        wanted,
+        reason=PlanReason.CAPACITY_UNUSED,
+        message=_why_fewer(given, sizing, now, wanted),
+        doubts=doubts,
+        sizing=sizing,
+    )
+
+
+def _base(given: PlanInput) -> int | None:
+    """What AURORA would change: the autoscaler's floor where there is one, else the replicas."""
+    return given.autoscaler.floor if given.autoscaler is not None else given.replicas
+
+
+def _bounded(given: PlanInput, wanted: int) -> int:
+    scaling, scaler = given.spec.scaling, given.autoscaler
+    if scaling is None:
+        return wanted
+    low, high = scaling.min_replicas, scaling.max_replicas
+    if scaler is not None:
+        floor = given.adopted_floor if given.adopted_floor is not None else scaler.floor
+        low, high = max(low, floor), min(high, scaler.ceiling)
+    return min(max(wanted, low), max(low, high))
+
+
+def _step(given: PlanInput, now: int) -> int:
+    return max(1, now * given.spec.autonomy.max_step_percent // 100)
+
+
+def _limit(sizing: Sizing) -> tuple[Signal, ...]:
+    return () if sizing.limited_by is None else (sizing.limited_by,)
+
+
+def _is_fault(given: PlanInput, sizing: Sizing) -> bool:
+    """Whether a latency is high at a load that was served well before."""
+    if not sizing.violated or sizing.limited_by is None:
+        return False
+    factor = given.state.unexplained(sizing.limited_by)
+    queued = (given.state.saturation.waiting_for_s or 0.0) > 0.0
+    return factor is not None and factor > UNEXPLAINED and not queued
+
+
+def _may_shrink(given: PlanInput) -> bool:
+    """Nothing is taken away while pods start or fail, or while traffic goes elsewhere."""
+    replicas, pods = given.state.replicas, given.state.pods
+    starting = replicas.spec is None or (replicas.ready or 0) < replicas.spec
+    return not (starting or pods.crash_looping or given.fallback_open) and given.state.settled
+
+
+def _why_more(given: PlanInput, sizing: Sizing, wanted: int) -> str:
+    state = given.state
+    signal = sizing.limited_by or Signal.LATENCY_P95
+    goal = state.objectives.get(signal)
+    value = state.value(signal)
+    now = f"{signal.value} is {value:.3g} s" if value is not None else f"{signal.value} is unknown"
+    objective = f" against an objective of {goal:.3g} s" if goal is not None else ""
+    if sizing.per_replica <= 0.0:
+        return (
+            f"{now}{objective} with {given.replicas} replicas; what one replica carries is not "
+            f"learned yet, so the ratio of the two asks for {wanted}."
+        )
+    return (
+        f"In {sizing.horizon_s:.0f} s, when a new replica is ready, the load may reach "
+        f"{sizing.load:.3g} {sizing.unit}; one replica keeps the objectives up to "
+        f"{sizing.per_replica:.3g}, so {given.replicas} are too few and {wanted} are needed. "
+        f"{now[0].upper()}{now[1:]}{objective}."
+    )
+
+
+def _why_fewer(given: PlanInput, sizing: Sizing, now: int, wanted: int) -> str:
+    if sizing.per_replica <= 0.0:
+        ratio = given.state.saturation.slo_ratio
+        share = "nothing is asked of it" if ratio is None else f"latency is at {ratio:.0%} of it"
+        return f"The objective is kept with ease ({share}): {wanted} of {now} replicas may do."
+    return (
+        f"At most {sizing.load:.3g} {sizing.unit} are expected in the next "
+        f"{sizing.horizon_s:.0f} s; one replica keeps the objectives up to "
+        f"{sizing.per_replica:.3g}, so {wanted} of {now} replicas are enough."
+    )
+
+
+def _candidate(  # noqa: PLR0913 - the parts of one proposal, all by keyword
+    given: PlanInput,
+    now: int,
+    wanted: int,
+    *,
+    reason: PlanReason,
+    message: str,
+    doubts: tuple[Doubt, ...],
+    sizing: Sizing | None = None,
+    extra: tuple = (),  # type: ignore[type-arg]
+) -> Candidate:
+    up = wanted > now
+    signal = sizing.limited_by if sizing is not None else None
+    evidence = [*extra, *evidence_of(given, Signal.REQUEST_RATE)]
+    if signal is not None:
+        evidence += evidence_of(given, signal, threshold=given.state.objectives.get(signal))
+    expected = _effect(given, wanted, signal, up=up) if signal is not None else None
+    return Candidate(
+        action=Action.SCALE,
+        direction=Direction.UP if up else Direction.DOWN,
+        reason=reason,
+        message=message,
+        priority=Priority.SCALE_UP if up else Priority.SCALE_DOWN,
+        evidence_confidence=confidence_from(doubts),
+        evidence=tuple(evidence),
+        before={"replicas": str(now)},
+        after={"replicas": str(wanted)},
+        expected=expected,
+        rollback_if=_rollback(given, signal, up=up),
+        protective=up,
+    )
+
+
+def _effect(given: PlanInput, wanted: int, signal: Signal, *, up: bool) -> Effect | None:
+    """What the capacity model expects of the signal at the load of now with the new replicas."""
+    load = given.state.load.demand
+    if load is None or wanted < 1:
+        return None
+    found: Interval | None = given.state.capacity.predict(signal, load / wanted)
+    if found is None:
+        return None
+    wait = given.state.cold_start.p90_s if up else 0.0
+    by = wait + given.spec.autonomy.verification.after.total_seconds()
+    return Effect(signal, found.mean, found.low, found.high, UNITS[signal], by, keeps=not up)
+
+
+def _rollback(given: PlanInput, signal: Signal | None, *, up: bool) -> tuple[Rollback, ...]:
+    """Fewer replicas are given back when the objective is missed; more are never harmful."""
+    goal = given.state.objectives.get(signal) if signal is not None else None
+    if up or signal is None or goal is None:
+        return ()
+    return (Rollback(signal, goal, UNITS[signal]),)

@@ -1,0 +1,163 @@
+"""How many replicas a load needs, by the learned capacity or, without it, by the latency ratio."""
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+from aurora.observe.sample import Signal
+from aurora.planner.inputs import Doubt, PlanInput
+from aurora.state.capacity import Bound, Sustainable, Unidentified
+from aurora.state.forecast import Forecast
+
+__all__ = ["Sizing", "size_down", "size_up"]
+
+HEADROOM: Final = 0.1
+"""Share of the sustainable load that stays free."""
+DOWN_HEADROOM: Final = 0.25
+"""The same when taking replicas away: the gap to HEADROOM keeps the two from chasing each other."""
+UP_PROBABILITY: Final = 0.8
+"""The load stays inside the forecast's range with it: one load in ten is above."""
+DOWN_PROBABILITY: Final = 0.95
+RATIO_UP: Final = 0.8
+"""Without a capacity model, replicas are added when a latency is above this share of its goal."""
+RATIO_GOAL: Final = 0.55
+RATIO_DOWN: Final = 0.40
+"""llm-d's SLO-aware scaling guide: add towards 0.55 of the objective, remove below 0.40."""
+STABILIZATION_S: Final = 300.0
+"""Taking away looks at the highest load of this time, as the HPA's downscale stabilisation does."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sizing:
+    """A number of replicas and what it rests on.
+
+    Attributes:
+        load: that the replicas are sized for; per_replica what one of them carries; 0 when the
+            latency ratio decided.
+        violated: an objective is violated now.
+    """
+
+    replicas: int
+    load: float
+    per_replica: float
+    unit: str
+    horizon_s: float
+    forecast: Forecast | None
+    limited_by: Signal | None
+    violated: bool
+    doubts: tuple[Doubt, ...]
+
+
+def horizon_s(given: PlanInput) -> float:
+    """How far ahead to look: until a replica asked for in the next cycle is ready."""
+    return given.state.cold_start.p90_s + given.cycle_s
+
+
+def size_up(given: PlanInput) -> Sizing | None:
+    """Replicas for the load forecast for when new ones are ready; None while it is unknown."""
+    state = given.state
+    forecast = state.forecast(horizon_s(given), UP_PROBABILITY)
+    sustainable = state.capacity.sustainable_load_per_replica(state.objectives, headroom=HEADROOM)
+    ratio = state.saturation.slo_ratio
+    violated = ratio is not None and ratio > 1.0
+    known = isinstance(sustainable, Sustainable) and sustainable.bound is not Bound.AT_LEAST
+    if not known or forecast is None or not isinstance(sustainable, Sustainable):
+        return _by_ratio(given, forecast)
+    demand = max(forecast.high, state.load.demand or 0.0)
+    wanted = math.ceil(demand / sustainable.load)
+    doubts = _forecast_doubts(forecast)
+    if sustainable.bound is Bound.EXTRAPOLATED:
+        doubts.append(Doubt.BEYOND_LOAD_SEEN)
+    return Sizing(
+        wanted,
+        demand,
+        sustainable.load,
+        sustainable.unit.value,
+        horizon_s(given),
+        forecast,
+        sustainable.limited_by,
+        violated,
+        tuple(doubts),
+    )
+
+
+def _by_ratio(given: PlanInput, forecast: Forecast | None) -> Sizing | None:
+    ratio, replicas = given.state.saturation.slo_ratio, given.replicas
+    if ratio is None or replicas is None or ratio <= RATIO_UP:
+        return None
+    ready = given.state.replicas.ready or 0
+    # llm-d's c: replicas that are still starting will share the load, so they count.
+    wanted = math.ceil(replicas * ratio * min(1.0, ready / max(1, replicas)) / RATIO_GOAL)
+    return Sizing(
+        max(replicas, wanted),
+        0.0,
+        0.0,
+        "",
+        horizon_s(given),
+        forecast,
+        given.state.saturation.slo_signal,
+        ratio > 1.0,
+        (Doubt.CAPACITY_UNKNOWN,),
+    )
+
+
+def _forecast_doubts(forecast: Forecast) -> list[Doubt]:
+    return [] if forecast.errors else [Doubt.FORECAST_YOUNG]
+
+
+def size_down(given: PlanInput) -> Sizing | None:
+    """Fewest replicas that keep the objectives at the highest load to expect; None if unknown."""
+    state = given.state
+    forecast = state.forecast(2 * horizon_s(given), DOWN_PROBABILITY)
+    if forecast is None or state.load.partial:
+        return None
+    demand = max(forecast.high, _highest_load(given))
+    sustainable = state.capacity.sustainable_load_per_replica(
+        state.objectives, headroom=DOWN_HEADROOM
+    )
+    if isinstance(sustainable, Unidentified) or sustainable.bound is Bound.AT_LEAST:
+        return _down_by_ratio(given, forecast, demand)
+    wanted = max(1, math.ceil(demand / sustainable.load))
+    doubts = _forecast_doubts(forecast)
+    if sustainable.bound is Bound.EXTRAPOLATED:
+        doubts.append(Doubt.BEYOND_LOAD_SEEN)
+    return Sizing(
+        wanted,
+        demand,
+        sustainable.load,
+        sustainable.unit.value,
+        forecast.horizon_s,
+        forecast,
+        sustainable.limited_by,
+        violated=False,
+        doubts=tuple(doubts),
+    )
+
+
+def _highest_load(given: PlanInput) -> float:
+    since = given.at - STABILIZATION_S
+    return max((m.load for m in given.state.history if m.at >= since and m.load), default=0.0)
+
+
+def _down_by_ratio(given: PlanInput, forecast: Forecast, demand: float) -> Sizing | None:
+    """Step below the load seen per replica, while latencies are far below their objectives."""
+    replicas, ratio = given.replicas, given.state.saturation.slo_ratio
+    if replicas is None:
+        return None
+    idle = demand <= 0.0
+    if not idle and (ratio is None or ratio >= RATIO_DOWN):
+        return None
+    wanted = (
+        1 if idle or ratio is None else replicas - math.floor(replicas * (1 - ratio / RATIO_DOWN))
+    )
+    return Sizing(
+        max(1, wanted),
+        demand,
+        0.0,
+        given.state.capacity.unit.value,
+        forecast.horizon_s,
+        forecast,
+        given.state.saturation.slo_signal,
+        violated=False,
+        doubts=(Doubt.CAPACITY_UNKNOWN,),
+    )

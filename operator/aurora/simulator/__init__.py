@@ -1,0 +1,1 @@
+"""A simulated fleet of LLM servers, and controllers compared on it in simulated time."""

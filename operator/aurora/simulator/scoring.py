@@ -1,0 +1,157 @@
+"""What a run was worth: attainment and cost side by side, never one alone."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from aurora.simulator.faults import Fault
+from aurora.simulator.journal import Journal, Scaling
+from aurora.simulator.settings import Objectives, SimulationSettings
+from aurora.simulator.trace import Trace
+
+__all__ = ["RunResult", "met_both", "oscillations", "score"]
+
+# A minute violates when more than this share of its requests misses: the objectives are p95s.
+_MISS_SHARE = 0.05
+_MINUTE_S = 60.0
+_STEP_S = 10.0
+
+Mask: TypeAlias = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunResult:
+    """The score of one run.
+
+    Attributes:
+        controller: its name.
+        trace: name of the load.
+        seed: of the run.
+        requests: arrivals.
+        attainment_ttft: share of the requests that met the time to first token, 0 to 1.
+        attainment_tpot: share that met the time per output token.
+        attainment: share that met both.
+        replica_hours: GPU time held, cold starts and draining included.
+        violation_minutes: minutes in which more than 5 % of the requests missed an objective.
+        oscillations: reversals of direction within two cold starts.
+        false_actions: actions outside every fault, and scalings reversed within two cold starts.
+        writes: scalings and other actions.
+        failed: requests that got a server error.
+        detect_s: from the first fault's start to the next write, seconds; None without one.
+        mitigate_s: from its start until requests were good again for a minute, seconds; 0 when
+            they never were bad, None when they did not recover before its end or without a fault.
+        little_error: relative error of Little's law.
+    """
+
+    controller: str
+    trace: str
+    seed: int
+    requests: int
+    attainment_ttft: float
+    attainment_tpot: float
+    attainment: float
+    replica_hours: float
+    violation_minutes: int
+    oscillations: int
+    false_actions: int
+    writes: int
+    failed: int
+    detect_s: float | None
+    mitigate_s: float | None
+    little_error: float
+
+
+def score(
+    journal: Journal, trace: Trace, controller: str, seed: int, settings: SimulationSettings
+) -> RunResult:
+    """Score a journal."""
+    ttft, tpot = _met(journal, trace, settings.objectives)
+    good = ttft & tpot
+    two_cold_starts = 2 * settings.cold_start.median_s
+    reversals = oscillations(journal.scalings, two_cold_starts)
+    outside = [s for s in reversals if not _during(s.at, settings.faults)]
+    stray = [a for a in journal.actions if not _during(a.at, settings.faults)]
+    fault = settings.faults[0] if settings.faults else None
+    return RunResult(
+        controller=controller,
+        trace=trace.name,
+        seed=seed,
+        requests=journal.arrived,
+        attainment_ttft=_share(ttft),
+        attainment_tpot=_share(tpot),
+        attainment=_share(good),
+        replica_hours=journal.replica_seconds / 3600.0,
+        violation_minutes=_violations(trace, good),
+        oscillations=len(reversals),
+        false_actions=len(outside) + len(stray),
+        writes=len(journal.scalings) + len(journal.actions),
+        failed=sum(outcome.failed for outcome in journal.outcomes),
+        detect_s=_detect(journal, fault) if fault else None,
+        mitigate_s=_mitigate(trace, good, fault) if fault else None,
+        little_error=journal.little.relative_error,
+    )
+
+
+def oscillations(scalings: Sequence[Scaling], within_s: float) -> list[Scaling]:
+    """List the scalings that reverse the one before within a time, seconds."""
+    return [
+        later
+        for earlier, later in pairwise(scalings)
+        if later.direction != earlier.direction and later.at - earlier.at <= within_s
+    ]
+
+
+def met_both(journal: Journal, trace: Trace, objectives: Objectives) -> Mask:
+    """Tell per request whether it met both objectives."""
+    ttft, tpot = _met(journal, trace, objectives)
+    return ttft & tpot
+
+
+def _met(journal: Journal, trace: Trace, objectives: Objectives) -> tuple[Mask, Mask]:
+    """Tell per request whether it met each objective; failed and unfinished ones met none."""
+    ttft, tpot = np.zeros(len(trace), dtype=bool), np.zeros(len(trace), dtype=bool)
+    for outcome in journal.outcomes:
+        if outcome.first_token is None:
+            continue
+        request = outcome.request
+        ttft[request.identifier] = outcome.first_token - request.arrival <= objectives.ttft_s
+        gaps = request.output_tokens - 1
+        spent = outcome.finish - outcome.first_token
+        tpot[request.identifier] = spent <= objectives.tpot_s * gaps or gaps == 0
+    return ttft, tpot
+
+
+def _share(mask: Mask) -> float:
+    return float(mask.mean()) if mask.size else 1.0
+
+
+def _violations(trace: Trace, good: Mask) -> int:
+    minutes = (trace.times // _MINUTE_S).astype(np.int64)
+    arrived, bad = np.bincount(minutes), np.bincount(minutes, ~good)
+    return int(np.sum(bad > _MISS_SHARE * arrived))
+
+
+def _during(at: float, faults: Sequence[Fault]) -> bool:
+    return any(fault.start <= at <= fault.end for fault in faults)
+
+
+def _detect(journal: Journal, fault: Fault) -> float | None:
+    times = [s.at for s in journal.scalings] + [a.at for a in journal.actions]
+    after = [at for at in times if fault.start <= at <= fault.end]
+    return min(after) - fault.start if after else None
+
+
+def _mitigate(trace: Trace, good: Mask, fault: Fault) -> float | None:
+    """Find the first good minute after the first bad one, in steps of 10 s."""
+    was_bad = False
+    for begin in np.arange(fault.start, fault.end - _MINUTE_S, _STEP_S):
+        inside = (trace.times >= begin) & (trace.times < begin + _MINUTE_S)
+        bad = inside.any() and _share(good[inside]) < 1 - _MISS_SHARE
+        if was_bad and not bad:
+            return float(begin - fault.start)
+        was_bad = was_bad or bool(bad)
+    return None if was_bad else 0.0

@@ -1,0 +1,261 @@
+"""The state stage: one observation in; what is remembered and what is known out. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Final
+
+from aurora.observe.sample import Gap, Missing, Reading, Sample, Signal
+from aurora.observe.snapshot import ModelObservation
+from aurora.state.baseline import BaselineMemory
+from aurora.state.capacity import CapacityModel
+from aurora.state.coldstart import observe_pods
+from aurora.state.forecast import Series
+from aurora.state.history import (
+    DRAIN_S,
+    LATENCIES,
+    Moment,
+    appended,
+    load_is_falling,
+    replicas_settled,
+)
+from aurora.state.load import capacity_unit, in_flight, load_of
+from aurora.state.memory import ModelMemory
+from aurora.state.saturation import latency_objectives, saturation_of, waiting_since
+from aurora.state.summary import endpoint_state, pod_state, replicas_of
+from aurora.state.system_state import Load, SystemState
+
+__all__ = ["Learning", "advance"]
+
+PLAUSIBLE: Final = 1e12
+"""A larger number is a broken exporter, whatever the unit."""
+FULL_WEIGHT_SAMPLES: Final = 50.0
+"""Requests in a window from which on its percentile counts as a whole reading."""
+MIN_LATENCY_S: Final = 1e-6
+MIN_LOAD: Final = 1e-9
+MIN_FRESH: Final = 0.45
+MAX_ERROR_RATIO: Final = 0.05
+"""With more failures than this, latencies say how fast the server fails, not what it carries."""
+
+
+@dataclass(frozen=True, slots=True)
+class Learning:
+    """What may be learned from this cycle.
+
+    Attributes:
+        baseline: off while a fault or an action is open, so that neither becomes normal.
+        capacity: off while a fault is open; an open SCALE is what teaches it best.
+    """
+
+    baseline: bool = True
+    capacity: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class _Cycle:
+    """One observation as the learning steps see it."""
+
+    readings: Mapping[Signal, Reading]
+    load: Load
+    at: float
+    window_s: float
+    fresh: bool  # the load was scraped since the last cycle that was learned from
+    ready: int
+    settled: bool
+
+
+_ALL: Final = Learning()
+
+
+def advance(
+    memory: ModelMemory, observation: ModelObservation, at: float, *, learning: Learning = _ALL
+) -> tuple[ModelMemory, SystemState]:
+    """Take in one cycle.
+
+    Args:
+        memory: what was known; `ModelMemory()` for a new model.
+        observation: what this cycle saw of the model.
+        at: wall clock, seconds since the epoch.
+        learning: what is known to be disturbed and must not be learned from.
+    """
+    readings = dict(observation.signals)
+    readings.setdefault(Signal.REQUEST_RATE, _NOT_ASKED)
+    for signal, reading in readings.items():
+        # Written so that NaN is caught as well.
+        if isinstance(reading, Sample) and not -PLAUSIBLE <= reading.value <= PLAUSIBLE:
+            readings[signal] = Missing(Gap.NOT_FINITE, f"{reading.value} is no measurement")
+    memory = _prepared(memory, observation, readings)
+    cycle = _cycle(memory, observation, readings, at)
+    if cycle.fresh:
+        memory = _learned(memory, cycle, learning)
+    memory = replace(
+        memory,
+        at=at,
+        queued_since=waiting_since(memory.queued_since, readings.get(Signal.WAITING), at),
+        cold_starts=observe_pods(
+            memory.cold_starts, observation.pods, memory.capacity.template_hash
+        ),
+        history=appended(memory.history, _moment(cycle)),
+    )
+    return memory, _state(memory, observation, cycle)
+
+
+_NOT_ASKED: Final = Missing(Gap.NO_DATA, "requestRate was not asked for")
+
+
+def _prepared(
+    memory: ModelMemory, observation: ModelObservation, readings: Mapping[Signal, Reading]
+) -> ModelMemory:
+    """Start anew what belongs to another pod template or another unit of load."""
+    capacity, work, cost = memory.capacity, memory.work, memory.work_per_request
+    unit = capacity_unit(capacity, readings)
+    if unit is not capacity.unit:
+        capacity, work, cost = capacity.in_unit(unit), Series(), None
+        memory = replace(memory, history=())
+    target = observation.target
+    if target is not None and target.template_hash != capacity.template_hash:
+        capacity = capacity.for_template(target.template_hash)
+    if capacity is memory.capacity:
+        return memory
+    return replace(memory, capacity=capacity, work=work, work_per_request=cost)
+
+
+def _cycle(
+    memory: ModelMemory,
+    observation: ModelObservation,
+    readings: Mapping[Signal, Reading],
+    at: float,
+) -> _Cycle:
+    target = observation.target
+    ready = target.ready_replicas if target else 0
+    rate = readings[Signal.REQUEST_RATE]
+    window = rate.window_s if isinstance(rate, Sample) else 0.0
+    fresh = isinstance(rate, Sample) and rate.at > memory.sample_at
+    load = load_of(memory, readings, ready=ready, at=at)
+    settled = _settled(memory, observation, ready, at - window)
+    return _Cycle(readings, load, at, window, fresh, ready, settled)
+
+
+def _settled(memory: ModelMemory, observation: ModelObservation, ready: int, after: float) -> bool:
+    """Whether one set of pods of one template served during the whole window."""
+    target = observation.target
+    if target is None or ready < 1 or target.updated_replicas < ready:
+        return False
+    if any(p.ready and p.ready_at is not None and p.ready_at > after for p in observation.pods):
+        return False
+    return replicas_settled(memory.history, ready, after)
+
+
+def _learned(memory: ModelMemory, cycle: _Cycle, learning: Learning) -> ModelMemory:
+    rate, load = cycle.readings[Signal.REQUEST_RATE], cycle.load
+    assert isinstance(rate, Sample)
+    requests = _followed(memory.requests, rate.value, rate.at, partial=rate.partial)
+    work, cost = memory.work, memory.work_per_request
+    if load.demand is not None:
+        work = _followed(work, load.demand, rate.at, partial=load.partial)
+        if rate.value > 0.0 and load.work:
+            cost = load.work / rate.value
+    measured = _latencies(cycle)
+    return replace(
+        memory,
+        sample_at=rate.at,
+        requests=requests,
+        work=work,
+        work_per_request=cost,
+        capacity=_capacity(memory, cycle, measured) if learning.capacity else memory.capacity,
+        baselines=_baselines(memory, cycle, measured) if learning.baseline else memory.baselines,
+    )
+
+
+def _capacity(
+    memory: ModelMemory, cycle: _Cycle, measured: Mapping[Signal, tuple[float, float]]
+) -> CapacityModel:
+    """Learn once in half a window: readings in between say the same again."""
+    capacity, load = memory.capacity, cycle.load.per_replica
+    fresh = min(1.0, (cycle.at - capacity.at) / max(cycle.window_s, 1.0))
+    if not measured or fresh < MIN_FRESH or load is None or not _teaches(memory, cycle, load):
+        return capacity
+    weighted = {s: (value, share * fresh) for s, (value, share) in measured.items()}
+    return capacity.learned(weighted, load=load, at=cycle.at)
+
+
+def _baselines(
+    memory: ModelMemory, cycle: _Cycle, measured: Mapping[Signal, tuple[float, float]]
+) -> Mapping[Signal, BaselineMemory]:
+    known = memory.baselines
+    learned = {
+        s: known.get(s, _NO_BASELINE).learned(value, cycle.at) for s, (value, _) in measured.items()
+    }
+    return {**known, **learned}
+
+
+_NO_BASELINE: Final = BaselineMemory()
+
+
+def _followed(series: Series, value: float, at: float, *, partial: bool) -> Series:
+    """Take a load in; a partial one is a lower bound, so it never lowers the level."""
+    if partial and series.now is not None:
+        value = max(value, series.now.level)
+    return series.learned(max(0.0, value), at)
+
+
+def _latencies(cycle: _Cycle) -> dict[Signal, tuple[float, float]]:
+    """Latencies to learn from, each with what its number of requests makes it worth, 0 to 1."""
+    errors = cycle.readings.get(Signal.SERVER_ERROR_RATIO)
+    if isinstance(errors, Sample) and errors.value > MAX_ERROR_RATIO:
+        return {}
+    found: dict[Signal, tuple[float, float]] = {}
+    for signal in LATENCIES:
+        reading = cycle.readings.get(signal)
+        if not isinstance(reading, Sample) or reading.partial or reading.value < MIN_LATENCY_S:
+            continue
+        share = 1.0
+        if reading.samples is not None:
+            share = min(1.0, reading.samples / FULL_WEIGHT_SAMPLES)
+        if share > 0.0:
+            found[signal] = (reading.value, share)
+    return found
+
+
+def _teaches(memory: ModelMemory, cycle: _Cycle, load: float) -> bool:
+    """Whether the latency of this window belongs to its load per replica."""
+    if not cycle.settled or cycle.load.partial or load < MIN_LOAD:
+        return False
+    return not load_is_falling(memory.history, load, cycle.at - cycle.window_s - DRAIN_S)
+
+
+def _moment(cycle: _Cycle) -> Moment:
+    values = {s: r.value for s, r in cycle.readings.items() if isinstance(r, Sample)}
+    return Moment(
+        at=cycle.at,
+        load=cycle.load.work,
+        ready=cycle.ready,
+        in_flight=in_flight(cycle.readings),
+        latencies=tuple([values.get(s) for s in LATENCIES]),
+        errors=values.get(Signal.SERVER_ERROR_RATIO),
+    )
+
+
+def _state(memory: ModelMemory, observation: ModelObservation, cycle: _Cycle) -> SystemState:
+    at, readings = cycle.at, cycle.readings
+    spec, target = observation.model.spec, observation.target
+    objectives = latency_objectives(spec.objectives)
+    samples = [(s, r) for s, r in readings.items() if isinstance(r, Sample)]
+    least = spec.metrics.min_samples
+    return SystemState(
+        key=observation.key,
+        at=at,
+        replicas=replicas_of(target, observation.autoscalers),
+        pods=pod_state(observation.pods, at),
+        load=cycle.load,
+        readings=readings,
+        objectives=objectives,
+        saturation=saturation_of(readings, objectives, queued_since=memory.queued_since, at=at),
+        memory=memory,
+        service=endpoint_state(observation.endpoints, at),
+        fallback=endpoint_state(observation.fallback_endpoints, at),
+        thin=frozenset(s for s, r in samples if r.samples is not None and r.samples < least),
+        partial=frozenset(s for s, r in samples if r.partial),
+        armed=target.armed if target else False,
+        settled=cycle.settled,
+        template_hash=target.template_hash if target else "",
+    )

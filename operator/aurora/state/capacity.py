@@ -1,0 +1,240 @@
+"""What one replica can carry: predictions of latency, and the load that keeps the objectives."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Final, NamedTuple
+
+from aurora.observe.sample import Signal
+from aurora.state.curve import Curve, fit, learn, levels, total_weight
+from aurora.state.interval import Interval, log_interval, normal_quantile
+
+__all__ = ["Bound", "CapacityModel", "Estimate", "LoadUnit", "Sustainable", "Unidentified"]
+
+MIN_WINDOWS: Final = 5.0
+MIN_LOAD_FACTOR: Final = 1.5
+MIN_SIGNIFICANCE: Final = 2.0
+PRIOR_ERROR: Final = 0.5
+"""Error of ln latency when only another pod template's curve is known."""
+EXTRAPOLATION_FACTOR: Final = 2.0
+"""A sustainable load is never claimed beyond twice the highest load seen."""
+
+
+class LoadUnit(StrEnum):
+    """Load is counted in what costs the server: tokens where they are measured, else requests."""
+
+    TOKENS = "tokens/s"
+    REQUESTS = "req/s"
+
+
+class Bound(StrEnum):
+    """How a sustainable load is known."""
+
+    MEASURED = "Measured"
+    """The objective was crossed inside the range of load seen."""
+    EXTRAPOLATED = "Extrapolated"
+    """Beyond the highest load seen, by the fitted line."""
+    AT_LEAST = "AtLeast"
+    """The objective still held at the highest load seen, and where it ends is not known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sustainable:
+    """The load per replica that keeps every objective.
+
+    Attributes:
+        load: per ready replica, in `unit`, headroom already taken off.
+        limited_by: the signal whose objective ends it.
+        unjudged: signals with an objective that this load says nothing about, and why.
+    """
+
+    load: float
+    unit: LoadUnit
+    limited_by: Signal
+    bound: Bound
+    unjudged: Mapping[Signal, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Unidentified:
+    """No load can be named yet; `reason` is a sentence for a person."""
+
+    reason: str
+
+
+class Estimate(NamedTuple):
+    """Ln of a latency in seconds; spread of one reading around it; error of the curve itself."""
+
+    level: float
+    spread: float
+    error: float
+
+
+@dataclass(frozen=True, slots=True)
+class CapacityModel:
+    """Latency against load per ready replica, for each latency signal, of one pod template.
+
+    Attributes:
+        unit: what load is counted in.
+        template_hash: the pod template that the curves belong to.
+        at: when it last learned, seconds since the epoch.
+    """
+
+    unit: LoadUnit = LoadUnit.REQUESTS
+    template_hash: str = ""
+    at: float = 0.0
+    curves: Mapping[Signal, Curve] = field(default_factory=dict)
+
+    def learned(
+        self, latencies: Mapping[Signal, tuple[float, float]], *, load: float, at: float
+    ) -> "CapacityModel":
+        """Take in one cycle: for each signal its latency (s) and weight in windows, 0 to 1."""
+        curves = dict(self.curves)
+        for signal, (latency, weight) in latencies.items():
+            curve = curves.get(signal, Curve())
+            curves[signal] = learn(curve, load=load, latency=latency, weight=weight, at=at)
+        return replace(self, curves=curves, at=at)
+
+    def for_template(self, template_hash: str) -> "CapacityModel":
+        """Begin anew for another pod template; what was learned only guides."""
+        curves = {
+            signal: Curve(prior=curve.knots or curve.prior) for signal, curve in self.curves.items()
+        }
+        return replace(self, template_hash=template_hash, curves=curves)
+
+    def in_unit(self, unit: LoadUnit) -> "CapacityModel":
+        """Begin anew in another unit; the old readings cannot be converted."""
+        return CapacityModel(unit, self.template_hash, self.at)
+
+    def effective_samples(self, signal: Signal) -> float:
+        """Independent windows behind the curve of a signal, older ones faded."""
+        curve = self.curves.get(signal)
+        return total_weight(curve, self.at) if curve else 0.0
+
+    def distrust(self, signal: Signal) -> str:
+        """Why the curve must not be extrapolated; empty when it may."""
+        curve = self.curves.get(signal)
+        if curve is None or not curve.knots:
+            return f"{signal} has no readings under load with this pod template yet"
+        weight = total_weight(curve, self.at)
+        if weight < MIN_WINDOWS:
+            return f"only {weight:.1f} of {MIN_WINDOWS:g} windows of {signal} under load were seen"
+        low, high = curve.knots[0].load, curve.knots[-1].load
+        if high < MIN_LOAD_FACTOR * low:
+            return (
+                f"load per replica was only seen from {low:.3g} to {high:.3g} {self.unit}:"
+                f" a factor of {MIN_LOAD_FACTOR:g} is needed"
+            )
+        if curve.significance < MIN_SIGNIFICANCE:
+            return f"{signal} does not rise with load up to {high:.3g} {self.unit} per replica"
+        return ""
+
+    def trusted(self, signal: Signal) -> bool:
+        """Whether load against latency is identified for this signal."""
+        return not self.distrust(signal)
+
+    def predict(
+        self,
+        signal: Signal,
+        load_per_replica: float,
+        *,
+        probability: float = 0.9,
+        readings: float = 1.0,
+    ) -> Interval | None:
+        """Latency (s) at a load per ready replica, None while nothing is known.
+
+        Args:
+            signal: one of the latency signals.
+            load_per_replica: in `unit`, 0 or more.
+            probability: that the mean of the readings falls into the interval.
+            readings: independent windows averaged; `math.inf` asks for the curve alone.
+        """
+        found = self.estimate(signal, load_per_replica)
+        if found is None:
+            return None
+        spread = found.spread / math.sqrt(readings)
+        half = normal_quantile(probability) * math.hypot(spread, found.error)
+        return log_interval(found.level, half)
+
+    def estimate(self, signal: Signal, load_per_replica: float) -> Estimate | None:
+        """The same in logarithms, with its two kinds of doubt apart."""
+        curve = self.curves.get(signal)
+        if curve is None or not (curve.knots or curve.prior):
+            return None
+        level, spread, error = levels(curve, max(0.0, load_per_replica))
+        if not curve.knots:
+            error = math.hypot(error, PRIOR_ERROR)
+        return Estimate(level, spread, error)
+
+    def sustainable_load_per_replica(
+        self,
+        objectives: Mapping[Signal, float],
+        *,
+        headroom: float = 0.1,
+        probability: float = 0.6,
+    ) -> Sustainable | Unidentified:
+        """Name the highest load per ready replica at which every latency objective is kept.
+
+        Args:
+            objectives: upper bounds in seconds; signals that are no latency are passed over.
+            headroom: share of the load that is kept free, 0 to 1.
+            probability: of the central interval that must lie below the objective, so that 0.6
+                lets one window in five miss it.
+        """
+        found: list[Sustainable] = []
+        unjudged: dict[Signal, str] = {}
+        for signal, objective in objectives.items():
+            answer = self._limit(signal, objective, normal_quantile(probability))
+            if isinstance(answer, str):
+                unjudged[signal] = answer
+            else:
+                load = answer[0] * (1.0 - headroom)
+                found.append(Sustainable(load, self.unit, signal, answer[1]))
+        if not found:
+            return Unidentified("; ".join(unjudged.values()) or "no latency objective is set")
+        return replace(min(found, key=lambda s: s.load), unjudged=unjudged)
+
+    def _limit(self, signal: Signal, objective: float, z: float) -> tuple[float, Bound] | str:
+        curve = self.curves.get(signal)
+        if curve is None or not curve.knots:
+            return self.distrust(signal)
+        if total_weight(curve, self.at) < MIN_WINDOWS:
+            return self.distrust(signal)
+        goal = math.log(objective)
+        # From the top: what held at a load holds below it too, whatever was seen there by chance.
+        above: tuple[float, float] | None = None
+        for knot in reversed(curve.knots):
+            upper = knot.level + z * math.hypot(knot.spread, knot.error)
+            if upper <= goal:
+                if above is None:
+                    return self._beyond_seen(signal, curve, goal, z)
+                share = (goal - upper) / (above[1] - upper)
+                return knot.load + share * (above[0] - knot.load), Bound.MEASURED
+            above = (knot.load, upper)
+        return (
+            f"{signal} is above its objective even at {curve.knots[0].load:.3g} {self.unit}"
+            " per replica, the lowest load seen"
+        )
+
+    def _beyond_seen(
+        self, signal: Signal, curve: Curve, goal: float, z: float
+    ) -> tuple[float, Bound] | str:
+        seen = curve.knots[-1].load
+        if not self.trusted(signal):
+            return seen, Bound.AT_LEAST
+        low, high = seen, EXTRAPOLATION_FACTOR * seen
+        for _ in range(12):
+            middle = (low + high) / 2.0
+            level, spread, error = levels(curve, middle)
+            if level + z * math.hypot(spread, error) > goal:
+                high = middle
+            else:
+                low = middle
+        return low, Bound.EXTRAPOLATED
+
+
+def refitted(model: CapacityModel) -> CapacityModel:
+    """Fit every curve again, after loading bins alone."""
+    curves = {s: fit(c, model.at) if c.bins else c for s, c in model.curves.items()}
+    return replace(model, curves=curves)

@@ -1,0 +1,265 @@
+"""Where the load will be when a replica that is asked for now is ready.
+
+A level and a damped slope (Holt) give the middle. The range comes from the errors that the same
+forecast made during the last hour, so that a load that comes in bursts is forecast with its
+bursts and a calm one tightly. The hour of the day joins in once it was seen on an earlier day.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Final, NamedTuple
+
+from aurora.state.daytime import DAY_S, HOUR_S, hour_and_day
+from aurora.state.interval import normal_quantile
+
+__all__ = ["Forecast", "HourLoad", "Series", "SlopeTrust", "Track"]
+
+LEVEL_TIME_S: Final = 10.0  # readings are rates over a window: smooth already
+SLOPE_TIME_S: Final = 180.0
+DAMPING_S: Final = 180.0  # a slope is believed for about this long
+TRACK_EVERY_S: Final = 15.0
+TRACKS: Final = 24
+TRACK_LATE_S: Final = 60.0
+LEARN_EVERY_S: Final = 60.0
+ERRORS: Final = 48
+TRUST_AFTER: Final = 4
+TRUST_KEPT: Final = 0.95  # a minute: half is forgotten in a quarter of an hour
+MIN_ERRORS: Final = 6
+HORIZONS_S: Final = (30.0, 120.0, 300.0)
+UNKNOWN_ERROR: Final = 0.25  # share of the level, while fewer errors than MIN_ERRORS are known
+GONE_S: Final = 900.0
+SEASON_TIME_S: Final = 900.0  # horizon at which the hour of the day counts as much as the slope
+HOUR_GAIN_S: Final = 1200.0
+HOUR_FORGOTTEN_S: Final = 8 * DAY_S
+
+
+class Track(NamedTuple):
+    """Level (unit of the series) and slope (per second) as they were at a time."""
+
+    at: float
+    level: float
+    slope: float
+
+    def rise(self, horizon_s: float) -> float:
+        """What the slope adds until a horizon, damped."""
+        return self.slope * DAMPING_S * (1.0 - math.exp(-horizon_s / DAMPING_S))
+
+    def ahead(self, horizon_s: float, trust: float) -> float:
+        """The middle of the forecast, never below 0, with a share of the slope."""
+        return max(0.0, self.level + trust * self.rise(horizon_s))
+
+
+class SlopeTrust(NamedTuple):
+    """How much of the slope came true: regression of the rise that came on the rise forecast.
+
+    A ramp earns the slope its whole weight; in bursts a rise is followed by a fall, and the slope
+    loses it within minutes.
+    """
+
+    product: float = 0.0
+    square: float = 0.0
+    tries: int = 0
+
+    @property
+    def share(self) -> float:
+        """0 to 1; 1 until it was tried four times."""
+        if self.tries < TRUST_AFTER or self.square <= 0.0:
+            return 1.0
+        return min(max(self.product / self.square, 0.0), 1.0)
+
+    def learned(self, came: float, forecast: float) -> "SlopeTrust":
+        return SlopeTrust(
+            TRUST_KEPT * self.product + came * forecast,
+            TRUST_KEPT * self.square + forecast * forecast,
+            min(self.tries + 1, TRUST_AFTER),
+        )
+
+
+class HourLoad(NamedTuple):
+    """Mean load of one hour of the day, on how many days it was seen, and when last."""
+
+    mean: float
+    days: int
+    at: float
+
+
+UNTRIED: Final = SlopeTrust()
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """Load at a time ahead, in the unit of the series.
+
+    Attributes:
+        mean: the middle.
+        low, high: the load is between them with the probability asked for.
+        horizon_s: how far ahead, seconds.
+        errors: past errors that the range rests on; 0 where it is assumed.
+        seasonal: the hour of the day took part.
+    """
+
+    mean: float
+    low: float
+    high: float
+    horizon_s: float
+    errors: int
+    seasonal: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """What is remembered of one load. `errors` has a tuple for each of `HORIZONS_S`."""
+
+    now: Track | None = None
+    tracks: tuple[Track, ...] = ()
+    errors: tuple[tuple[float, ...], ...] = ((), (), ())
+    errors_at: float = 0.0
+    trust: SlopeTrust = UNTRIED
+    hours: Mapping[int, HourLoad] = field(default_factory=dict)
+
+    def learned(self, value: float, at: float) -> "Series":
+        """Take in the load measured at a time; a gap before it only makes it count for more."""
+        old = self.now
+        if old is None or at - old.at > GONE_S:
+            fresh = Track(at, value, 0.0)
+            hours = self._hours_with(value, at)
+            return Series(fresh, (), self.errors, at, self.trust, hours)
+        if at <= old.at:
+            return self
+        now = _advanced(old, value, at)
+        tracks = self.tracks
+        if not tracks or at - tracks[-1].at >= TRACK_EVERY_S - 1.0:
+            tracks = (*tracks[1 - TRACKS :], now)
+        if at - self.errors_at < LEARN_EVERY_S:
+            return Series(now, tracks, self.errors, self.errors_at, self.trust, self.hours)
+        errors, trust = self._errors_with(value, at), self._tried(value, at)
+        return Series(now, tracks, errors, at, trust, self._hours_with(value, at))
+
+    def forecast(self, at: float, horizon_s: float, probability: float = 0.8) -> Forecast | None:
+        """Forecast the load at `at + horizon_s`.
+
+        Args:
+            at: now, seconds since the epoch.
+            horizon_s: 0 or more; beyond 300 s the range widens with the square root.
+            probability: that the load lies in the range, above 0 and below 1.
+
+        Returns:
+            None when the load was never measured, or not for a quarter of an hour.
+        """
+        now = self.now
+        if now is None or at - now.at > GONE_S:
+            return None
+        ahead = horizon_s + max(0.0, at - now.at)
+        season = self._season(now.at, at + horizon_s)
+        mean = now.ahead(ahead, self.trust.share)
+        if season is not None:
+            share = ahead / (ahead + SEASON_TIME_S)
+            mean += share * (max(0.0, now.level + season) - mean)
+        low, high, count = self._range(ahead, probability, now.level)
+        return Forecast(
+            mean, max(0.0, mean + low), mean + high, horizon_s, count, season is not None
+        )
+
+    def _errors_with(self, value: float, at: float) -> tuple[tuple[float, ...], ...]:
+        found = []
+        trust = self.trust.share
+        for horizon, known in zip(HORIZONS_S, self.errors, strict=True):
+            past = _track_at(self.tracks, at - horizon)
+            error = () if past is None else (value - past.ahead(at - past.at, trust),)
+            found.append((*known, *error)[-ERRORS:])
+        return tuple(found)
+
+    def _tried(self, value: float, at: float) -> SlopeTrust:
+        past = _track_at(self.tracks, at - HORIZONS_S[1])
+        if past is None:
+            return self.trust
+        return self.trust.learned(value - past.level, past.rise(at - past.at))
+
+    def _range(self, ahead: float, probability: float, level: float) -> tuple[float, float, int]:
+        """Lower and upper error to expect at a horizon, and how many past ones say so."""
+        known = [(h, e) for h, e in zip(HORIZONS_S, self.errors, strict=True)]
+        usable = [(h, e) for h, e in known if len(e) >= MIN_ERRORS]
+        if not usable:
+            half = normal_quantile(probability) * UNKNOWN_ERROR * level
+            return -half, half, 0
+        tail = (1.0 - probability) / 2.0
+        points = [(h, _tail(e, tail), _tail(e, 1.0 - tail)) for h, e in usable]
+        count = min(len(e) for _, e in usable)
+        first, last = points[0], points[-1]
+        if ahead <= first[0]:
+            return min(0.0, first[1]), max(0.0, first[2]), count
+        if ahead >= last[0]:
+            wider = math.sqrt(ahead / last[0])
+            return min(0.0, wider * last[1]), max(0.0, wider * last[2]), count
+        for (h, low, high), (later, lower, higher) in pairwise(points):
+            if ahead <= later:
+                share = (ahead - h) / (later - h)
+                return (
+                    min(0.0, low + share * (lower - low)),
+                    max(0.0, high + share * (higher - high)),
+                    count,
+                )
+        raise AssertionError("horizons are ordered")
+
+    def _hours_with(self, value: float, at: float) -> Mapping[int, HourLoad]:
+        hour, today = hour_and_day(at)
+        hours = dict(self.hours)
+        old = hours.get(hour)
+        if old is None:
+            hours[hour] = HourLoad(value, 1, at)
+            return hours
+        gain = 1.0 - math.exp(-max(0.0, min(at - old.at, 300.0)) / HOUR_GAIN_S)
+        days = old.days + (today != hour_and_day(old.at)[1])
+        hours[hour] = HourLoad(old.mean + gain * (value - old.mean), days, at)
+        return hours
+
+    def _season(self, begin: float, end: float) -> float | None:
+        """Change of the daily load between two times; None before both hours are known."""
+        before, after = self._daily(begin), self._daily(end)
+        return None if before is None or after is None else after - before
+
+    def _daily(self, at: float) -> float | None:
+        """Load of the time of day, linear between the middles of the hours."""
+        middle = at - HOUR_S / 2.0
+        share = (middle % HOUR_S) / HOUR_S
+        this = self._hour_mean(hour_and_day(middle)[0], at)
+        following = self._hour_mean(hour_and_day(middle + HOUR_S)[0], at)
+        if this is None or following is None:
+            return None
+        return this + share * (following - this)
+
+    def _hour_mean(self, hour: int, at: float) -> float | None:
+        known = self.hours.get(hour)
+        if known is None or at - known.at > HOUR_FORGOTTEN_S:
+            return None
+        seen_today = hour_and_day(known.at)[1] == hour_and_day(at)[1]
+        return known.mean if known.days - seen_today >= 1 else None
+
+
+def _advanced(old: Track, value: float, at: float) -> Track:
+    passed = at - old.at
+    expected = max(0.0, old.level + old.rise(passed))
+    level = expected + (1.0 - math.exp(-passed / LEVEL_TIME_S)) * (value - expected)
+    kept = old.slope * math.exp(-passed / DAMPING_S)
+    gain = 1.0 - math.exp(-passed / SLOPE_TIME_S)
+    slope = kept + gain * ((level - old.level) / passed - kept)
+    return Track(at, level, slope)
+
+
+def _track_at(tracks: tuple[Track, ...], at: float) -> Track | None:
+    """The newest track not after a time; None when the nearest is far older."""
+    for track in reversed(tracks):
+        if track.at <= at + 1.0:
+            return track if at - track.at <= TRACK_LATE_S else None
+    return None
+
+
+def _tail(errors: tuple[float, ...], share: float) -> float:
+    """Quantile of the errors, at the place (n + 1) x share as for a new draw of the same kind."""
+    ordered = sorted(errors)
+    place = min(max(share * (len(ordered) + 1) - 1.0, 0.0), len(ordered) - 1.0)
+    below = int(place)
+    above = min(below + 1, len(ordered) - 1)
+    return ordered[below] + (place - below) * (ordered[above] - ordered[below])

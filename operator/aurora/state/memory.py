@@ -1,0 +1,97 @@
+"""What is remembered of one model between cycles, and how it is kept in a record.
+
+The record is JSON: numbers are rounded to six digits, and what can be computed again is left out.
+"""
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cache
+from typing import Any, Final, Self
+
+from pydantic import TypeAdapter, ValidationError
+
+from aurora.errors import StoreError
+from aurora.observe.sample import Signal
+from aurora.state.baseline import BaselineMemory
+from aurora.state.capacity import CapacityModel, refitted
+from aurora.state.coldstart import ColdStartMemory
+from aurora.state.forecast import Series
+from aurora.state.history import Moment
+
+__all__ = ["MEMORY_VERSION", "ModelMemory"]
+
+MEMORY_VERSION: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class ModelMemory:
+    """Everything that `advance` carries from one cycle to the next.
+
+    Attributes:
+        at: when it was last advanced, seconds since the epoch; None before the first cycle.
+        sample_at: when the newest load reading that was learned from was scraped.
+        requests: the request load, requests/s.
+        work: the same in the capacity model's unit.
+        work_per_request: of the last readings, in the capacity model's unit x s.
+        queued_since: when requests began to wait, None while none does.
+    """
+
+    at: float | None = None
+    sample_at: float = 0.0
+    capacity: CapacityModel = field(default_factory=CapacityModel)
+    requests: Series = field(default_factory=Series)
+    work: Series = field(default_factory=Series)
+    work_per_request: float | None = None
+    queued_since: float | None = None
+    baselines: Mapping[Signal, BaselineMemory] = field(default_factory=dict)
+    cold_starts: ColdStartMemory = field(default_factory=ColdStartMemory)
+    history: tuple[Moment, ...] = ()
+    version: int = MEMORY_VERSION
+
+    def to_json(self) -> dict[str, Any]:
+        """Give a JSON-able dict; a few kilobytes, bounded whatever was seen."""
+        record: dict[str, Any] = _rounded(_adapter().dump_python(self, mode="json"))
+        for curve in record["capacity"]["curves"].values():
+            curve[1] = []  # the knots are fitted again from the bins
+        return record
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> Self:
+        """Read what `to_json` gave.
+
+        Raises:
+            StoreError: of another version, damaged, or with a number that is not finite. The
+                caller starts from an empty memory: all of it is learned again.
+        """
+        if record.get("version") != MEMORY_VERSION:
+            raise StoreError(
+                f"the stored memory has version {record.get('version')!r}, not {MEMORY_VERSION}:"
+                " start from an empty one"
+            )
+        try:
+            json.dumps(record, allow_nan=False)
+            memory: Self = _adapter().validate_python(record)
+        except (ValidationError, ValueError, TypeError) as error:
+            detail = str(error).splitlines()[0]
+            raise StoreError(f"the stored memory is damaged: {detail}") from error
+        return replace(memory, capacity=refitted(memory.capacity))
+
+
+@cache
+def _adapter() -> TypeAdapter[Any]:
+    return TypeAdapter(ModelMemory)
+
+
+def _rounded(value: Any) -> Any:
+    """Six digits for quantities, milliseconds for times since the epoch."""
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise StoreError("the memory holds a number that is not finite")
+        return round(value, 3) if abs(value) >= 1e6 else float(f"{value:.6g}")
+    if isinstance(value, dict):
+        return {key: _rounded(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_rounded(item) for item in value]
+    return value

@@ -1,0 +1,75 @@
+"""How close a model is to the end of what it can do."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from aurora.observe.sample import Reading, Sample, Signal
+from aurora.resources.serving import Objectives
+
+__all__ = ["Saturation", "latency_objectives", "saturation_of", "waiting_since"]
+
+RESOURCES: Final = (Signal.CPU_RATIO, Signal.MEMORY_RATIO, Signal.GPU_RATIO)
+
+
+@dataclass(frozen=True, slots=True)
+class Saturation:
+    """Signs of saturation; None where there is no number to say it with.
+
+    Attributes:
+        waiting_for_s: how long requests have been waiting without a break, 0 when none waits.
+        kv_cache_ratio: share of the KV cache in use.
+        resource: the most used of CPU, memory and GPU, and `resource_ratio` its use.
+        slo_ratio: the highest latency over its objective (llm-d's saturation signal), of
+            `slo_signal`; above 1 an objective is missed.
+    """
+
+    waiting_for_s: float | None = None
+    kv_cache_ratio: float | None = None
+    resource: Signal | None = None
+    resource_ratio: float | None = None
+    slo_signal: Signal | None = None
+    slo_ratio: float | None = None
+
+
+def latency_objectives(objectives: Objectives) -> dict[Signal, float]:
+    """The latency objectives that are set, in seconds."""
+    bounds = (
+        (Signal.LATENCY_P95, objectives.latency_p95),
+        (Signal.TTFT_P95, objectives.ttft_p95),
+        (Signal.TPOT_P95, objectives.tpot_p95),
+    )
+    return {signal: bound.total_seconds() for signal, bound in bounds if bound is not None}
+
+
+def waiting_since(before: float | None, waiting: Reading | None, at: float) -> float | None:
+    """When the queue last became non-empty; kept while there is no reading to say otherwise."""
+    if not isinstance(waiting, Sample):
+        return before
+    if waiting.value <= 0.0 and not waiting.partial:
+        return None
+    return before if before is not None or waiting.value <= 0.0 else at
+
+
+def saturation_of(
+    readings: Mapping[Signal, Reading],
+    objectives: Mapping[Signal, float],
+    *,
+    queued_since: float | None,
+    at: float,
+) -> Saturation:
+    """Read the signs of saturation off one cycle's readings."""
+    values = {s: r.value for s, r in readings.items() if isinstance(r, Sample)}
+    used = max(((values[s], s) for s in RESOURCES if s in values), default=None)
+    missed = max(((values[s] / b, s) for s, b in objectives.items() if s in values), default=None)
+    waiting = None
+    if Signal.WAITING in values:
+        waiting = 0.0 if queued_since is None else max(0.0, at - queued_since)
+    return Saturation(
+        waiting_for_s=waiting,
+        kv_cache_ratio=values.get(Signal.KV_CACHE_RATIO),
+        resource=used[1] if used else None,
+        resource_ratio=used[0] if used else None,
+        slo_signal=missed[1] if missed else None,
+        slo_ratio=missed[0] if missed else None,
+    )

@@ -1,0 +1,113 @@
+"""The statements that add records. Each can be repeated without error or a second row."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from itertools import islice
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, Table, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from aurora.store.codec import dump, pack
+from aurora.store.rows import DecisionRow, MemoryRow, OutcomeRow, StateRow, TransitionRow
+from aurora.store.tables import (
+    decisions,
+    dictionaries,
+    model_memory,
+    outcomes,
+    states,
+    transitions,
+)
+
+__all__ = ["CHUNK", "add_decision", "add_outcome", "add_states", "add_transition", "put_memory"]
+
+CHUNK = 500
+"""Rows a transaction writes at most, so that no other reader or writer waits long."""
+
+SECONDS_PER_DAY = 86_400
+DICTIONARY_BYTES = 32_768
+"""zlib looks back this far; a longer dictionary is of no use."""
+
+_T = TypeVar("_T")
+
+
+def chunks(rows: Sequence[_T]) -> Iterator[tuple[_T, ...]]:
+    """The rows, at most CHUNK at a time."""
+    waiting = iter(rows)
+    while part := tuple(islice(waiting, CHUNK)):
+        yield part
+
+
+def add_decision(connection: Connection, row: DecisionRow) -> None:
+    """Insert once; a repetition only tells the uid that was not known before."""
+    statement = _insert(connection, decisions).values(asdict(row))
+    connection.execute(
+        statement.on_conflict_do_update(
+            index_elements=["id"],
+            set_={"uid": statement.excluded.uid, "name": statement.excluded.name},
+            where=decisions.c.uid == "",
+        ),
+    )
+
+
+def add_transition(connection: Connection, row: TransitionRow) -> None:
+    connection.execute(
+        _insert(connection, transitions).values(asdict(row)).on_conflict_do_nothing(),
+    )
+
+
+def add_outcome(connection: Connection, row: OutcomeRow) -> None:
+    connection.execute(_insert(connection, outcomes).values(asdict(row)).on_conflict_do_nothing())
+
+
+def add_states(connection: Connection, rows: Sequence[StateRow]) -> None:
+    """Insert snapshots, each compressed against the dictionary of its day."""
+    found: dict[int, bytes] = {}
+    values: list[dict[str, Any]] = []
+    for row in rows:
+        day = int(row.at // SECONDS_PER_DAY)
+        if day not in found:
+            found[day] = _dictionary(connection, day, row)
+        values.append(
+            {
+                "namespace": row.namespace,
+                "model": row.model,
+                "at": row.at,
+                "reason": row.reason,
+                "policy_hash": row.policy_hash,
+                "day": day,
+                "snapshot": pack(row.snapshot, found[day]),
+            },
+        )
+    connection.execute(_insert(connection, states).on_conflict_do_nothing(), values)
+
+
+def put_memory(connection: Connection, rows: Sequence[MemoryRow]) -> None:
+    """Insert or replace what was learned per model; what is newer in the store stays."""
+    statement = _insert(connection, model_memory)
+    statement = statement.on_conflict_do_update(
+        index_elements=["namespace", "model"],
+        set_={name: statement.excluded[name] for name in ("version", "body", "updated_at")},
+        where=model_memory.c.updated_at <= statement.excluded.updated_at,
+    )
+    connection.execute(statement, [asdict(row) for row in rows])
+
+
+def _dictionary(connection: Connection, day: int, row: StateRow) -> bytes:
+    """The day's dictionary; the day's first snapshot becomes it."""
+    query = select(dictionaries.c.body).where(dictionaries.c.day == day)
+    body = connection.execute(query).scalar()
+    if body is not None:
+        return bytes(body)
+    first = dump(row.snapshot).encode()[:DICTIONARY_BYTES]
+    connection.execute(
+        _insert(connection, dictionaries).values(day=day, body=first).on_conflict_do_nothing(),
+    )
+    return bytes(connection.execute(query).scalar_one())
+
+
+def _insert(connection: Connection, table: Table) -> sqlite.Insert:
+    """INSERT ... ON CONFLICT is the dialect's own; both spell it alike."""
+    if connection.dialect.name == "postgresql":
+        return postgresql.insert(table)  # type: ignore[return-value]
+    return sqlite.insert(table)

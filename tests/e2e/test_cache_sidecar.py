@@ -1,0 +1,329 @@
+"""The cache sidecar on real pods: nobody who calls the model notices anything but the speed.
+
+A keep-alive client without retries calls at 20 requests/s through arming, CACHE on, CACHE off and
+disarming. Needs a cluster with a kubelet; refuses any context that is not a throw-away one.
+"""
+
+import asyncio
+import json
+import time
+import uuid
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from kubernetes.aio import client, config
+
+from aurora.cachesidecar.arming import arm, disarm, is_armed
+from aurora.cachesidecar.manifests import added_requests, config_map
+from aurora.cachesidecar.ports import pod_spec_of
+from aurora.cachesidecar.preconditions import ArmingFacts, check_preconditions
+from aurora.cachesidecar.room import surge_room
+from aurora.cachesidecar.settings import CacheSettings
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
+
+BACKEND = Path(__file__).parents[1] / "support" / "cachebackend.py"
+NAME = "model"
+SETTINGS = CacheSettings(max_size_bytes=16 * 1024 * 1024, drain_s=10)
+RATE_PER_S = 20
+RESTARTED = "/spec/template/metadata/annotations"
+RESTRICTED = {
+    "runAsNonRoot": True,
+    "runAsUser": 65534,
+    "allowPrivilegeEscalation": False,
+    "capabilities": {"drop": ["ALL"]},
+    "seccompProfile": {"type": "RuntimeDefault"},
+}
+
+
+def deployment_manifest(*, drains: bool) -> dict[str, Any]:
+    lifecycle = {"lifecycle": {"preStop": {"sleep": {"seconds": 5}}}} if drains else {}
+    container = {
+        **lifecycle,
+        "name": "server",
+        "image": "python:3.11-slim",
+        "imagePullPolicy": "IfNotPresent",
+        "command": ["python3", "/app/cachebackend.py", "--port", "8000", "--delay", "0.15"],
+        "ports": [{"name": "http", "containerPort": 8000}],
+        "readinessProbe": {"httpGet": {"path": "/health", "port": "http"}, "periodSeconds": 1},
+        "livenessProbe": {"tcpSocket": {"port": "http"}, "periodSeconds": 5},
+        "resources": {"requests": {"cpu": "50m", "memory": "32Mi"}},
+        "securityContext": RESTRICTED,
+        "volumeMounts": [{"name": "app", "mountPath": "/app"}],
+    }
+    return {
+        "metadata": {"name": NAME},
+        "spec": {
+            "replicas": 2,
+            "strategy": {"rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}},
+            "selector": {"matchLabels": {"app": NAME}},
+            "template": {
+                "metadata": {"labels": {"app": NAME}},
+                "spec": {
+                    "containers": [container],
+                    "volumes": [{"name": "app", "configMap": {"name": "app"}}],
+                },
+            },
+        },
+    }
+
+
+@dataclass
+class Caller:
+    """An open-loop caller with keep-alive connections; a failure is anything but a 200."""
+
+    url: str
+    failures: list[str] = field(default_factory=list)
+    statuses: Counter[str] = field(default_factory=Counter)
+    seconds: dict[str, list[float]] = field(default_factory=dict)
+    last: str = ""
+    sent: int = 0
+
+    async def one(self, session: aiohttp.ClientSession, number: int) -> None:
+        prompt = f"prompt {number % 5}"
+        body = json.dumps({"model": "m", "prompt": prompt, "temperature": 0}).encode()
+        began = time.monotonic()
+        try:
+            async with session.post(self.url, data=body) as answer:
+                text = await answer.read()
+                status = answer.headers.get("X-Cache-Status", "none")
+        except (aiohttp.ClientError, TimeoutError) as error:
+            self.failures.append(f"request {number}: {error!r}")
+            return
+        if answer.status != 200 or json.loads(text)["bytes"] != len(body):
+            self.failures.append(f"request {number}: {answer.status} {text[:80]!r}")
+        self.last = status
+        self.statuses[status] += 1
+        self.seconds.setdefault(status, []).append(time.monotonic() - began)
+
+    async def run(self) -> None:
+        timeout = aiohttp.ClientTimeout(total=30)
+        connector = aiohttp.TCPConnector(limit=8, keepalive_timeout=60)
+        async with (
+            aiohttp.ClientSession(connector=connector, timeout=timeout) as session,
+            asyncio.TaskGroup() as group,
+        ):
+            began = time.monotonic()
+            while True:
+                group.create_task(self.one(session, self.sent))
+                self.sent += 1
+                await asyncio.sleep(max(0.0, began + self.sent / RATE_PER_S - time.monotonic()))
+
+
+@asynccontextmanager
+async def calling(caller: Caller) -> AsyncIterator[None]:
+    task = asyncio.create_task(caller.run())
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+
+
+async def until(holds: Callable[[], Awaitable[bool]], *, deadline_s: float, what: str) -> float:
+    """Poll until it holds; return the seconds that took."""
+    began = time.monotonic()
+    while not await holds():
+        if time.monotonic() - began > deadline_s:
+            pytest.fail(f"not within {deadline_s} s: {what}")
+        await asyncio.sleep(0.2)
+    return time.monotonic() - began
+
+
+@dataclass
+class Cluster:
+    api: client.ApiClient
+    namespace: str
+
+    @property
+    def apps(self) -> client.AppsV1Api:
+        return client.AppsV1Api(self.api)
+
+    @property
+    def core(self) -> client.CoreV1Api:
+        return client.CoreV1Api(self.api)
+
+    def plain(self, value: Any) -> Any:
+        return self.api.sanitize_for_serialization(value)
+
+    async def deployment(self) -> dict[str, Any]:
+        found = await self.apps.read_namespaced_deployment(NAME, self.namespace)
+        return {"kind": "Deployment", **self.plain(found)}
+
+    async def service(self) -> dict[str, Any]:
+        return dict(self.plain(await self.core.read_namespaced_service(NAME, self.namespace)))
+
+    async def rolled_out(self) -> bool:
+        """Whether every pod is of the newest template and every older one is gone."""
+        found = await self.deployment()
+        status, wanted = found.get("status", {}), found["spec"]["replicas"]
+        pods = await self.core.list_namespaced_pod(self.namespace)
+        return (
+            status.get("observedGeneration", 0) >= found["metadata"]["generation"]
+            and status.get("updatedReplicas") == status.get("availableReplicas") == wanted
+            and len(pods.items) == wanted
+        )
+
+    async def patch(self, operations: tuple[dict[str, Any], ...]) -> None:
+        await self.apps.patch_namespaced_deployment(NAME, self.namespace, list(operations))
+
+    async def apply_switch(
+        self, upstream_port: int, *, on: bool, settings: CacheSettings = SETTINGS
+    ) -> None:
+        manifest = config_map(await self.deployment(), settings, upstream_port=upstream_port, on=on)
+        await self.core.patch_namespaced_config_map(
+            manifest["metadata"]["name"],
+            self.namespace,
+            manifest,
+            field_manager="aurora",
+            _content_type="application/apply-patch+yaml",
+        )
+
+    async def facts(self, deployment: dict[str, Any]) -> ArmingFacts:
+        nodes = self.plain(await self.core.list_node())["items"]
+        pods = self.plain(await self.core.list_pod_for_all_namespaces())["items"]
+        policies = await client.NetworkingV1Api(self.api).list_network_policy_for_all_namespaces()
+        version = await client.VersionApi(self.api).get_code()
+        room = surge_room(
+            pod_spec_of(deployment), extra=added_requests(SETTINGS), nodes=nodes, pods=pods
+        )
+        number = (int(version.major), int(version.minor.rstrip("+")))
+        return ArmingFacts(number, self.plain(policies)["items"], room)
+
+
+@pytest.fixture
+async def cluster() -> AsyncIterator[Cluster]:
+    try:
+        _, active = config.list_kube_config_contexts()
+    except config.ConfigException as error:
+        pytest.skip(f"no kubeconfig: {error}")
+    if not active["name"].startswith(("kind-", "aurora-")):
+        pytest.fail(f"refusing context {active['name']!r}: use a throw-away kind-* or aurora-* one")
+    await config.load_kube_config()
+    async with client.ApiClient() as api:
+        here = Cluster(api, f"cache-{uuid.uuid4().hex[:6]}")
+        labels = {"pod-security.kubernetes.io/enforce": "restricted"}
+        await here.core.create_namespace({"metadata": {"name": here.namespace, "labels": labels}})
+        try:
+            yield here
+        finally:
+            await here.core.delete_namespace(here.namespace)
+
+
+async def start_model(cluster: Cluster, *, drains: bool = True) -> Caller:
+    where = cluster.namespace
+    data = {BACKEND.name: BACKEND.read_text()}
+    app = {"metadata": {"name": "app"}, "data": data}
+    await cluster.core.create_namespaced_config_map(where, app)
+    await cluster.apps.create_namespaced_deployment(where, deployment_manifest(drains=drains))
+    ports = [{"name": "http", "port": 80, "targetPort": "http"}]
+    service = {"metadata": {"name": NAME}, "spec": {"selector": {"app": NAME}, "ports": ports}}
+    await cluster.core.create_namespaced_service(where, service)
+    await until(cluster.rolled_out, deadline_s=120, what="the model's first rollout")
+    address = (await cluster.service())["spec"]["clusterIP"]
+    return Caller(f"http://{address}/v1/completions")
+
+
+async def test_no_request_fails_through_arming_on_off_and_disarming(
+    cluster: Cluster, record_property: Callable[[str, object], None]
+) -> None:
+    caller = await start_model(cluster)
+    before = await cluster.deployment()
+
+    async def seen(status: str) -> bool:
+        return caller.last == status
+
+    async with calling(caller):
+        service = await cluster.service()
+        facts = await cluster.facts(before)
+        assert check_preconditions(before, service, SETTINGS, facts) == ()
+        plan = arm(before, service, SETTINGS)
+        assert plan.warnings == ()
+
+        await cluster.apply_switch(plan.upstream_port, on=False)
+        await cluster.patch(plan.operations)
+        armed_s = await until(cluster.rolled_out, deadline_s=180, what="arming")
+        await until(lambda: seen("OFF"), deadline_s=30, what="requests pass the sidecar")
+        assert caller.statuses["HIT"] == 0
+
+        await cluster.apply_switch(plan.upstream_port, on=True)
+        on_s = await until(lambda: seen("HIT"), deadline_s=180, what="a real HIT")
+        hits = caller.statuses["HIT"] + 100
+        await until(lambda: _counted(caller, hits), deadline_s=180, what="100 more HITs")
+
+        await cluster.apply_switch(plan.upstream_port, on=False)
+        off = caller.statuses["OFF"] + 100
+        off_s = await until(lambda: _off(caller, off), deadline_s=180, what="the cache off again")
+
+        armed = await cluster.deployment()
+        assert is_armed(armed)
+        undo = disarm(armed)
+        assert undo.kept == ()
+        await cluster.patch(undo.operations)
+        disarmed_s = await until(cluster.rolled_out, deadline_s=180, what="disarming")
+        await until(lambda: seen("none"), deadline_s=30, what="requests without the sidecar")
+
+    after = await cluster.deployment()
+    assert after["spec"] == before["spec"]
+    assert caller.failures == []
+    median = {k: sorted(v)[len(v) // 2] for k, v in caller.seconds.items()}
+    assert median["HIT"] < median["OFF"] / 3
+    for name, value in (
+        ("requests", caller.sent),
+        ("statuses", dict(caller.statuses)),
+        ("seconds", {"arm": armed_s, "on": on_s, "off": off_s, "disarm": disarmed_s}),
+        ("median_seconds", median),
+    ):
+        record_property(name, value)
+        print(name, value)
+
+
+async def test_armed_pods_lose_no_request_in_a_rollout_or_a_reload(
+    cluster: Cluster, record_property: Callable[[str, object], None]
+) -> None:
+    """The server has no preStop hook of its own: draining is all the sidecar's work."""
+    caller = await start_model(cluster, drains=False)
+    before = await cluster.deployment()
+    plan = arm(before, await cluster.service(), SETTINGS)
+    assert len(plan.warnings) == 1
+    # No ConfigMap yet: the pods must start all the same, and pass everything on.
+    await cluster.patch(plan.operations)
+    await until(cluster.rolled_out, deadline_s=180, what="arming")
+
+    async def seen(status: str) -> bool:
+        return caller.last == status
+
+    async with calling(caller):
+        await until(lambda: seen("OFF"), deadline_s=30, what="pass-through without a ConfigMap")
+        elsewhere = replace(SETTINGS, paths=("/v1/embeddings",))
+        await cluster.apply_switch(plan.upstream_port, on=True, settings=elsewhere)
+        await until(lambda: seen("BYPASS"), deadline_s=180, what="the first reload")
+        await cluster.apply_switch(plan.upstream_port, on=True)
+        reload_s = await until(lambda: seen("HIT"), deadline_s=180, what="the second reload")
+
+        again = ({"op": "add", "path": RESTARTED, "value": {"restarted": "1"}},)
+        await cluster.patch(again)
+        await until(cluster.rolled_out, deadline_s=180, what="a rollout of armed pods")
+        await until(lambda: seen("HIT"), deadline_s=180, what="HITs of the new pods")
+        await cluster.patch(disarm(await cluster.deployment()).operations)
+        await until(cluster.rolled_out, deadline_s=180, what="disarming")
+        await until(lambda: seen("none"), deadline_s=30, what="requests without the sidecar")
+
+    assert caller.failures == []
+    record_property("requests", caller.sent)
+    record_property("reload_seconds", reload_s)
+    print("requests", caller.sent, dict(caller.statuses), "reload", reload_s)
+
+
+async def _counted(caller: Caller, hits: int) -> bool:
+    return caller.statuses["HIT"] >= hits
+
+
+async def _off(caller: Caller, count: int) -> bool:
+    return caller.statuses["OFF"] >= count
