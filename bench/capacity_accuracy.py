@@ -5,7 +5,7 @@ Azure code trace, or `--trace FILE`. The state stage watches it as the operator 
 rates over 60 s, percentiles out of vLLM's histogram buckets. It learns while the replicas step
 through one set of counts, and is scored on counts in between.
 
-    python bench/capacity_accuracy.py [--trace FILE] [--seeds 5] [--output json]
+    python -m bench.capacity_accuracy [--trace FILE] [--seeds 5] [--output json]
 """
 
 import argparse
@@ -15,10 +15,11 @@ import math
 import statistics
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+
 from aurora.observe.facts import WorkloadFacts, WorkloadKey
 from aurora.observe.sample import Gap, Missing, Reading, Sample, Signal
 from aurora.observe.snapshot import ModelObservation
@@ -35,6 +36,8 @@ from aurora.state.system_state import SystemState
 EPOCH = 1_800_000_000.0
 CYCLE_S = 15.0
 WINDOW_S = 60.0
+SERVER = "llama-3.1-8b-rtx4090"
+COUNTS = (4, 6, 10)
 # The upper bounds of vLLM's histograms, seconds: what a percentile can tell is limited by them.
 TTFT_BUCKETS = (
     0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0,
@@ -246,63 +249,51 @@ def score(learned: SystemState, seen: Sequence[SystemState], replicas: int) -> l
 
 
 def run(trace: Path | None, seed: int, factor: float) -> list[Score]:
-    """Learn at 3, 5, 8 and 12 replicas in turn; score at 4, 6 and 10."""
+    """Learn at 8, 3, 12 and 5 replicas in turn; score another draw at 4, 6 and 10."""
     source = RecordedSource(read_azure(trace)) if trace else builtin_profile()
-    rng = np.random.default_rng(seed)
-    drawn = source.draw(rng, factor)
-    requests = [replace(r, arrival=r.arrival) for r in drawn.requests()]
-    steps = (8, 3, 12, 5)
-    server = NAMED_SERVERS["llama-3.1-8b-rtx4090"]
-    until = drawn.duration_s
-    learned = None
-    for learned in states(watch(requests, lambda t: steps[int(t // 450) % 4], server, until)):
-        pass
-    assert learned is not None
-    held_back = source.draw(np.random.default_rng(seed + 1000), factor)
-    others = list(held_back.requests())
+    drawn = source.draw(np.random.default_rng(seed), factor)
+    steps, server, until = (8, 3, 12, 5), NAMED_SERVERS[SERVER], drawn.duration_s
+    taught = watch(list(drawn.requests()), lambda t: steps[int(t // 450) % 4], server, until)
+    learned = deque(states(taught), maxlen=1).pop()
+    others = list(source.draw(np.random.default_rng(seed + 1000), factor).requests())
     found: list[Score] = []
-    for count in (4, 6, 10):
+    for count in COUNTS:
         seen = list(states(watch(others, lambda _, n=count: n, server, until)))
         found += score(learned, seen, count)
     return found
 
 
+def summary(found: Sequence[Score], signal: Signal, count: int) -> dict[str, object]:
+    these = [s for s in found if s.signal == signal and s.replicas == count]
+    typical = statistics.median(s.typical_error for s in these)
+    level = statistics.fmean(s.level_error for s in these)
+    return {
+        "signal": str(signal),
+        "replicas": count,
+        "readings": sum(s.readings for s in these),
+        "typical_error_percent": round(100 * math.expm1(typical), 1),
+        "level_error_percent": round(100 * math.expm1(level), 1),
+        "covered_percent": round(100 * statistics.fmean(s.covered for s in these), 1),
+    }
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--trace", type=Path)
+    parser.add_argument("--trace", type=Path, help="Azure trace; the built-in profile without it")
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--factor", type=float, default=4.0)
+    parser.add_argument("--factor", type=float, default=4.0, help="multiple of the trace's rate")
     parser.add_argument("--output", choices=("table", "json"), default="table")
     arguments = parser.parse_args()
-    found = [
-        s for seed in range(arguments.seeds) for s in run(arguments.trace, seed, arguments.factor)
-    ]
-    rows = []
-    for signal in SCORED:
-        for count in (4, 6, 10):
-            these = [s for s in found if s.signal == signal and s.replicas == count]
-            rows.append(
-                {
-                    "signal": str(signal),
-                    "replicas": count,
-                    "readings": sum(s.readings for s in these),
-                    "typical_error_percent": 100
-                    * math.expm1(statistics.median(s.typical_error for s in these)),
-                    "level_error_percent": 100
-                    * math.expm1(statistics.fmean(s.level_error for s in these)),
-                    "covered_percent": 100 * statistics.fmean(s.covered for s in these),
-                }
-            )
+    found: list[Score] = []
+    for seed in range(arguments.seeds):
+        found += run(arguments.trace, seed, arguments.factor)
+    rows = [summary(found, signal, count) for signal in SCORED for count in COUNTS]
     if arguments.output == "json":
         print(json.dumps(rows, indent=2))
         return
+    print(" ".join(f"{name:>22}" for name in rows[0]))
     for row in rows:
-        print(
-            f"{row['signal']:12} {row['replicas']:3} replicas {row['readings']:5} readings"
-            f"  typical {row['typical_error_percent']:6.1f} %"
-            f"  level {row['level_error_percent']:+6.1f} %"
-            f"  covered {row['covered_percent']:5.1f} %"
-        )
+        print(" ".join(f"{value!s:>22}" for value in row.values()))
 
 
 if __name__ == "__main__":

@@ -9,11 +9,12 @@ import random
 import statistics
 import time
 
+from bench.capacity_accuracy import CYCLE_S, EPOCH, MODEL, WINDOW_S, workload
+
 from aurora.observe.sample import Reading, Sample, Signal
 from aurora.observe.snapshot import ModelObservation
 from aurora.state.advance import advance
 from aurora.state.memory import ModelMemory
-from bench.capacity_accuracy import CYCLE_S, EPOCH, MODEL, WINDOW_S, workload
 
 
 def observation(rng: random.Random, at: float) -> ModelObservation:

@@ -5,48 +5,40 @@ import sys
 import typer
 
 from aurora import __version__
+from aurora.cachesidecar.cli import app as cache_app
 from aurora.errors import AuroraError, UsageError
+from aurora.local.cli import app as local_app
+from aurora.operator_cli import operator, uninstall
+from aurora.simulator.cli import app as simulate_app
 
 __all__ = ["app", "main"]
 
 app = typer.Typer(
     name="aurora",
     help="An autonomous operator for model serving on Kubernetes.",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.add_typer(local_app, name="local")
+app.add_typer(simulate_app, name="simulate")
+app.add_typer(cache_app, name="cache-exporter")
+app.command()(operator)
+app.command()(uninstall)
 
 
 @app.callback(invoke_without_command=True)
 def _root(
+    context: typer.Context,
     version: bool = typer.Option(False, "--version", help="Print the version and stop."),
 ) -> None:
     if version:
         typer.echo(f"aurora {__version__}")
-        raise typer.Exit
-
-
-def _mount() -> None:
-    from aurora.cachesidecar.cli import app as cache_app
-    from aurora.decisions_cli import register as register_decisions
-    from aurora.demo.cli import demo
-    from aurora.local.cli import app as local_app
-    from aurora.operator_cli import operator, uninstall
-    from aurora.simulator.cli import app as simulate_app
-
-    app.add_typer(local_app, name="local")
-    app.add_typer(simulate_app, name="simulate")
-    app.add_typer(cache_app, name="cache-exporter")
-    app.command()(operator)
-    app.command()(uninstall)
-    app.command()(demo)
-    register_decisions(app)
+    elif context.invoked_subcommand is None:
+        typer.echo(context.get_help())
 
 
 def main() -> None:
     """Run the command line; an error is one line on standard error and exit code 1, or 2."""
-    _mount()
     try:
         app()
     except UsageError as error:
@@ -56,7 +48,7 @@ def main() -> None:
 
 
 def _complain(error: AuroraError, code: int) -> int:
-    print(f"aurora: {error}", file=sys.stderr)
+    sys.stderr.write(f"aurora: {error}\n")
     return code
 
 

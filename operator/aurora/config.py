@@ -61,6 +61,9 @@ class Settings(BaseSettings):
     index_path: Path | None = None
     """File of the vector index; unset keeps it in memory."""
 
+    probe_url: str = "http://{ip}:{port}{path}"
+    """How a pod is probed before traffic returns to it; {namespace} and {pod} may be used too."""
+
     blast_radius_percent: int = Field(default=10, ge=1, le=100)
     """Share of all models that may be changed at the same time."""
     blast_radius_minimum: int = Field(default=3, ge=1)

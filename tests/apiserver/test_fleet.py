@@ -6,6 +6,7 @@ import socket
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import aiohttp
 import pytest
@@ -21,7 +22,7 @@ from aurora.kube.kinds import (
     HPA,
     LEASE,
     MODEL_DEPLOYMENT,
-    POD,
+    SERVICE,
     Kind,
     Ref,
 )
@@ -29,6 +30,7 @@ from aurora.kube.lease import LeaderLease
 from aurora.observe.cluster import observations, unwatched_targets, view
 from aurora.observe.facts import ObjectKey, WorkloadKey
 from aurora.observe.fleet import Fleet
+from aurora.observe.snapshot import ModelObservation
 from aurora.observe.targets import read_targets
 from tests.support.cluster import (
     CRDS,
@@ -267,27 +269,35 @@ async def test_a_relist_of_an_old_server_takes_nothing_back(
     assert model.spec.scaling is not None
 
 
-async def test_pods_and_autoscalers_are_found_by_their_workload(
+async def test_pods_endpoints_and_autoscalers_are_found_by_their_workload(
     client: KubeClient, namespace: str
 ) -> None:
+    key = ObjectKey(namespace, "m")
     await client.create(MODEL_DEPLOYMENT, model_deployment(namespace, "m"))
-    await client.create(DEPLOYMENT, deployment(namespace, "m", replicas=0))
-    await client.create(
-        HPA,
-        {
-            "metadata": {"name": "m", "namespace": namespace},
-            "spec": {
-                "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "m"},
-                "minReplicas": 2,
-                "maxReplicas": 6,
-            },
-        },
-    )
-    await client.create(POD, _pod_of(namespace, workload="m", mark="abc"))
+    await client.create(DEPLOYMENT, deployment(namespace, "m", replicas=2))
+    await client.create(SERVICE, _service(namespace, "m"))
+    await client.create(HPA, _autoscaler(namespace, "m"))
     async with operator(client, namespace) as running:
-        found = observations(running.fleet, at=time.time())[ObjectKey(namespace, "m")]
-    assert [(one.floor, one.ceiling) for one in found.autoscalers] == [(2, 6)]
-    assert [pod.workload for pod in found.pods] == ["m"]
+
+        def seen() -> ModelObservation:
+            return observations(running.fleet, at=time.time())[key]
+
+        await eventually(lambda: sum(pod.ready for pod in seen().pods) == 2, within_s=60)
+        await eventually(lambda: seen().endpoints and seen().endpoints.ready == 2)
+        found = seen()
+        assert [(one.floor, one.ceiling) for one in found.autoscalers] == [(1, 6)]
+        assert {pod.workload for pod in found.pods} == {"m"}
+        assert all(pod.scheduled_at and pod.ready_at and pod.node for pod in found.pods)
+        assert found.service is not None
+        assert found.endpoints is not None
+        assert found.endpoints.not_ready_since is None
+
+        await client.patch_json(
+            Ref(DEPLOYMENT, namespace, "m"),
+            [{"op": "replace", "path": "/spec/replicas", "value": 0}],
+        )
+        await eventually(lambda: seen().endpoints.not_ready_since)  # type: ignore[union-attr]
+        await eventually(lambda: not seen().pods, within_s=60)
 
 
 async def test_a_target_of_another_kind_is_read_by_its_scale(
@@ -342,30 +352,22 @@ async def test_an_optional_kind_is_watched_once_it_is_served(client: KubeClient)
         )
 
 
-def _pod_of(namespace: str, *, workload: str, mark: str) -> dict[str, object]:
+def _service(namespace: str, name: str) -> dict[str, Any]:
     return {
-        "metadata": {
-            "name": f"{workload}-{mark}-xyz",
-            "namespace": namespace,
-            "labels": {"app": workload, "pod-template-hash": mark},
-            "ownerReferences": [
-                {
-                    "apiVersion": "apps/v1",
-                    "kind": "ReplicaSet",
-                    "name": f"{workload}-{mark}",
-                    "uid": "00000000-0000-0000-0000-000000000001",
-                    "controller": True,
-                }
-            ],
-        },
-        "spec": {
-            "automountServiceAccountToken": False,
-            "containers": [{"name": "engine", "image": "engine:1"}],
-        },
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": {"selector": {"app": name}, "ports": [{"name": "http", "port": 80}]},
     }
 
 
-def _scaled_object_crd() -> dict[str, object]:
+def _autoscaler(namespace: str, name: str) -> dict[str, Any]:
+    target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": name}
+    return {
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": {"scaleTargetRef": target, "minReplicas": 1, "maxReplicas": 6},
+    }
+
+
+def _scaled_object_crd() -> dict[str, Any]:
     schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
     names = {"plural": "scaledobjects", "singular": "scaledobject", "kind": "ScaledObject"}
     version = {

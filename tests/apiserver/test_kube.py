@@ -35,6 +35,7 @@ from tests.support.cluster import (
     config_map,
     connection_to,
     deployment,
+    eventually,
     install_crds,
     model_deployment,
     own_namespace,
@@ -309,9 +310,7 @@ class TestGate:
         with pytest.raises(StoppedError, match=message):
             await writer.apply(CONFIG_MAP, config_map(namespace, "w"))
         with pytest.raises(StoppedError, match=message):
-            await writer.delete(
-                Ref(CONFIG_MAP, namespace, "a"), uid=found["metadata"]["uid"]
-            )
+            await writer.delete(Ref(CONFIG_MAP, namespace, "a"), uid=found["metadata"]["uid"])
 
     async def test_the_switch_is_read_before_every_write(
         self, client: KubeClient, namespace: str, writer: Writer
@@ -446,9 +445,7 @@ class TestLease:
     ) -> None:
         one = LeaderLease(client, Ref(LEASE, namespace, "aurora"), identity="one")
         task = asyncio.create_task(one.keep(retry_s=0.05))
-        async with asyncio.timeout(10):
-            while not one.held():
-                await asyncio.sleep(0.01)
+        await eventually(one.held)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task

@@ -230,8 +230,11 @@ def test_a_second_up_says_that_it_runs_and_changes_nothing(
     def no_programs() -> dict[str, Path]:
         raise AssertionError("a running control plane needs no programs")
 
-    again = support.new_control_plane(plane.root, programs=no_programs).up()
+    said: list[str] = []
+    again = support.new_control_plane(plane.root, programs=no_programs, say=said.append).up()
     assert again.already_running
+    # The test asked for other ports than those that run.
+    assert said == ["settings of the first start are kept; to change them, run down first"]
     assert again.endpoints == running[1].endpoints
     assert plane.status().running == before
 

@@ -227,6 +227,16 @@ async def start_model(cluster: Cluster, *, drains: bool = True) -> Caller:
     await cluster.core.create_namespaced_service(where, service)
     await until(cluster.rolled_out, deadline_s=120, what="the model's first rollout")
     address = (await cluster.service())["spec"]["clusterIP"]
+
+    async def answers() -> bool:
+        try:
+            async with aiohttp.request("GET", f"http://{address}/health") as answer:
+                return answer.status == 200
+        except aiohttp.ClientConnectionError:
+            return False
+
+    # kube-proxy programs a new Service a moment after its pods are ready.
+    await until(answers, deadline_s=60, what="the Service answers")
     return Caller(f"http://{address}/v1/completions")
 
 

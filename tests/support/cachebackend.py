@@ -79,7 +79,7 @@ class Backend:
         await writer.drain()
 
     async def _stream(self, writer: asyncio.StreamWriter, *, chunked: bool) -> bool:
-        """Send two events, the last one when a test allows it; unchunked ends with the connection."""
+        """Send two events, the last one when a test allows it."""
         head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
         framing = "Transfer-Encoding: chunked" if chunked else "Connection: close"
         frame = _chunk if chunked else bytes

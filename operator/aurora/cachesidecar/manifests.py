@@ -30,10 +30,11 @@ _NGINX_MEMORY = 256 * _MEBIBYTE
 _NGINX_USER = 101
 
 # A leftover socket of a crashed container would make bind() fail for ever: hence the rm. The
-# config is copied because the mounted one changes under nginx; it is tried before each reload.
+# config is copied because the mounted one changes under nginx; it is tried before each reload. A
+# reload closes idle connections: for 5 s before it, answers ask callers to open new ones.
 _START = """\
 cd {run} || exit 1
-rm -f inner.sock draining
+rm -f inner.sock draining reloading
 ulimit -n "$(ulimit -Hn)" 2>/dev/null
 printf %s "$AURORA_PASSTHROUGH" >nginx.conf
 if [ -s {config} ]; then cp {config} nginx.conf; fi
@@ -43,7 +44,11 @@ if [ -s {config} ]; then cp {config} nginx.conf; fi
       cp {config} seen.conf
       if ! cmp -s seen.conf nginx.conf && nginx -t -q -e stderr -c {run}/seen.conf; then
         cp seen.conf nginx.conf
+        : >reloading
+        sleep 5
         kill -HUP "$(cat nginx.pid)"
+        sleep 1
+        rm -f reloading
       fi
     fi
   done

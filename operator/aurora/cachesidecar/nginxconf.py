@@ -187,11 +187,13 @@ def _listen(settings: CacheSettings) -> str:
 
 
 def _draining(settings: CacheSettings) -> str:
-    return (
-        '        set $aurora_draining "";\n'
-        f"        if (-f {quote(settings.layout.draining_file)}) {{\n"
-        "            set $aurora_draining 1;\n        }\n"
-    )
+    layout = settings.layout
+    lines = ['        set $aurora_draining "";']
+    lines += [
+        f"        if (-f {quote(flag)}) {{\n            set $aurora_draining 1;\n        }}"
+        for flag in (layout.draining_file, layout.reloading_file)
+    ]
+    return "\n".join(lines) + "\n"
 
 
 def _pass_body() -> str:
@@ -210,10 +212,10 @@ def _look_body() -> str:
 
 
 def _location(kind: str, *, draining: bool) -> str:
-    """Return one named location; a draining pod closes each connection after its answer.
+    """Return one named location; while draining, each connection closes after its answer.
 
-    Without that, keep-alive callers stay on the pod until nginx stops, and whoever sends at that
-    moment loses a request.
+    Without that, keep-alive callers hold theirs until nginx stops or reloads, and whoever sends at
+    that moment loses a request.
     """
     name = f"{kind}_draining" if draining else kind
     close = "            keepalive_timeout 0;\n" if draining else ""

@@ -39,7 +39,7 @@ http {{
     proxy_connect_timeout 60s;
     proxy_read_timeout 3700s;
     proxy_send_timeout 3700s;
-    proxy_next_upstream error timeout non_idempotent;
+    proxy_next_upstream off;
     proxy_redirect off;
     proxy_buffering off;
     proxy_buffer_size 64k;
@@ -66,8 +66,9 @@ http {{
 
 STORE = """\
     upstream aurora_store {{
+        # No keep-alive: a reload closes idle connections, this one's too, and the request that
+        # just set out on it would be lost.
         server unix:{inner};
-        keepalive 64;
     }}
     proxy_cache_path {run}/store levels=1:2 keys_zone=aurora:8m max_size={size} inactive={ttl}s
         use_temp_path=off;

@@ -45,6 +45,10 @@ class PodLayout:
         return f"{self.run_dir}/draining"
 
     @property
+    def reloading_file(self) -> str:
+        return f"{self.run_dir}/reloading"
+
+    @property
     def inner_socket(self) -> str:
         return f"{self.run_dir}/inner.sock"
 

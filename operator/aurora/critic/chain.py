@@ -11,7 +11,7 @@ from aurora.critic.verdict import Approved, NeedsApproval, Rejected, Verdict
 from aurora.planner.decision import Direction
 from aurora.resources.vocabulary import Action, Risk, Tier
 
-__all__ = ["REJECTIONS", "RESERVATIONS", "judge", "risk_of"]
+__all__ = ["REJECTIONS", "RESERVATIONS", "judge", "judge_approved", "risk_of"]
 
 REJECTIONS: tuple[Callable[[CriticInput], Finding], ...] = (
     # What people switched off comes first: nothing else matters then.
@@ -82,6 +82,14 @@ def judge(given: CriticInput) -> Verdict:
         if finding := check(given):
             return NeedsApproval(*finding, risk)
     return Approved(_tier(given), risk)
+
+
+def judge_approved(given: CriticInput) -> Verdict:
+    """Judge what a person approved: reservations are answered, guardrails hold all the same."""
+    for check in REJECTIONS:
+        if finding := check(given):
+            return Rejected(*finding)
+    return Approved(Tier.APPROVAL, risk_of(given.request.action, given.request.direction))
 
 
 def _tier(given: CriticInput) -> Tier:

@@ -27,7 +27,7 @@ class DecisionBook:
     """
 
     def __init__(
-        self, client: KubeClient, writer: Writer, *, seen: Callable[[dict[str, Any]], None]
+        self, client: KubeClient, writer: Writer, *, seen: Callable[[dict[str, Any]], object]
     ) -> None:
         self._client = client
         self._writer = writer

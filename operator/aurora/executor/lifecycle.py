@@ -7,18 +7,7 @@ from enum import StrEnum
 from aurora.resources import Approval, DecisionObject
 from aurora.resources.vocabulary import Action, ApprovalVerdict, Phase, Tier
 
-__all__ = ["FINAL", "Next", "Step", "answer_to", "next_step"]
-
-FINAL = frozenset(
-    {
-        Phase.COMPLETED,
-        Phase.ROLLED_BACK,
-        Phase.REJECTED,
-        Phase.DENIED,
-        Phase.EXPIRED,
-        Phase.FAILED,
-    }
-)
+__all__ = ["Next", "Step", "answer_to", "approvals_by_decision", "first_phase_of", "next_step"]
 
 
 class Step(StrEnum):
@@ -45,6 +34,7 @@ class Next:
 
 
 _BY_PHASE = {
+    Phase.PROPOSED: Step.JUDGE,
     Phase.APPROVED: Step.EXECUTE,
     Phase.EXECUTING: Step.EXECUTE,
     Phase.VERIFYING: Step.MEASURE,
@@ -61,13 +51,12 @@ def next_step(found: DecisionObject, approvals: tuple[Approval, ...], *, at: flo
         at: seconds since the epoch.
     """
     phase = found.status.phase or Phase.PROPOSED
-    if phase in FINAL:
-        return Next(Step.NOTHING)
-    if phase is Phase.PROPOSED:
-        return Next(Step.JUDGE)
-    if phase is not Phase.AWAITING_APPROVAL:
-        return Next(_BY_PHASE[phase])
-    answer = answer_to(approvals)
+    if phase is Phase.AWAITING_APPROVAL:
+        return _answered(found, answer_to(approvals), at)
+    return Next(_BY_PHASE.get(phase, Step.NOTHING))
+
+
+def _answered(found: DecisionObject, answer: Approval | None, at: float) -> Next:
     if answer is not None and answer.spec.verdict is ApprovalVerdict.DENY:
         return Next(Step.DENY, answer.spec.approver, answer.spec.reason)
     if _expired(found, at):

@@ -19,8 +19,17 @@ from aurora.kube.kinds import (
     Kind,
     Ref,
 )
+from aurora.resources import ModelDeployment
+from aurora.resources.names import API_VERSION
 
-__all__ = ["Plan", "kind_of", "ref_of_change", "status_changes", "stored_changes"]
+__all__ = [
+    "Plan",
+    "kind_of",
+    "owner_reference",
+    "ref_of_change",
+    "status_changes",
+    "stored_changes",
+]
 
 _KINDS = {
     (kind.api_version, kind.kind): kind
@@ -52,6 +61,17 @@ def kind_of(api_version: str, kind: str) -> Kind:
         return known
     group, _, version = api_version.rpartition("/")
     return Kind(group, version, f"{kind.lower()}s", kind)
+
+
+def owner_reference(model: ModelDeployment) -> dict[str, Any]:
+    """What makes an object go with its ModelDeployment."""
+    return {
+        "apiVersion": API_VERSION,
+        "kind": model.kind,
+        "name": model.metadata.name,
+        "uid": model.metadata.uid,
+        "blockOwnerDeletion": False,
+    }
 
 
 def ref_of_change(ref: ObjectRef) -> Ref:

@@ -5,18 +5,20 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal as Number
 from typing import Any
 
+from aurora.critic.chain import risk_of
 from aurora.critic.verdict import Approved, NeedsApproval, Rejected, Verdict
 from aurora.planner.decision import Decision, Direction, Effect, Evidence
+from aurora.resources import DecisionObject
 from aurora.resources.names import ACTION_LABEL, API_VERSION, MODEL_LABEL
 from aurora.resources.vocabulary import Phase, Tier
 
 __all__ = [
-    "annotation",
     "decision_manifest",
-    "decision_name",
     "first_phase",
     "log_fields",
     "number",
+    "stored_annotation",
+    "timestamp",
 ]
 
 _ANNOTATION_LIMIT = 2048
@@ -31,12 +33,6 @@ def number(value: float) -> str:
 
 def timestamp(at: float) -> str:
     return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def decision_name(model: str, action: str, at: float, mark: str) -> str:
-    """A name that sorts by time, is unique by its mark and fits a label."""
-    moment = datetime.fromtimestamp(at, UTC).strftime("%m%d%H%M%S")
-    return f"{model[:30].rstrip('-.')}-{action.lower().replace('_', '-')}-{moment}-{mark[:5]}"
 
 
 def decision_manifest(decision: Decision, verdict: Verdict) -> dict[str, Any]:
@@ -55,7 +51,7 @@ def decision_manifest(decision: Decision, verdict: Verdict) -> dict[str, Any]:
         "message": _sentence(decision, verdict),
         "confidencePercent": round(decision.confidence * 100),
         "tier": str(_tier(verdict)),
-        "risk": str(verdict.risk) if not isinstance(verdict, Rejected) else "Medium",
+        "risk": str(risk_of(decision.action, decision.direction)),
         "evidence": [_evidence(one) for one in decision.evidence[:16]],
         "rollbackIf": [
             {"signal": one.signal, "operator": ">", "value": number(one.above)}
@@ -165,25 +161,31 @@ def _effect(effect: Effect, decision: Decision) -> dict[str, Any]:
     }
 
 
-def annotation(decision: Decision, phase: Phase) -> str:
+def stored_annotation(found: DecisionObject) -> str:
     """Compact JSON for `aurora.dev/last-decision`, 2 KiB at most."""
+    spec, status = found.spec, found.status
     fields: dict[str, Any] = {
-        "decision": decision.id,
-        "action": str(decision.action),
-        "direction": str(decision.direction),
-        "from": dict(decision.before),
-        "to": dict(decision.after),
-        "reason": str(decision.reason),
-        "confidencePercent": round(decision.confidence * 100),
-        "phase": str(phase),
-        "at": timestamp(decision.decided_at),
-        "message": decision.message,
+        "decision": found.metadata.name,
+        "action": spec.action.value,
+        "from": dict(spec.parameters.from_),
+        "to": dict(spec.parameters.to),
+        "reason": spec.reason,
+        "confidencePercent": spec.confidence_percent,
+        "phase": (status.phase or Phase.PROPOSED).value,
+        "message": spec.message,
     }
-    text = json.dumps(fields, separators=(",", ":"), ensure_ascii=False)
+    if status.outcome is not None:
+        fields["outcome"] = status.outcome.verdict.value
+    text = _compact(fields)
     over = len(text.encode()) - _ANNOTATION_LIMIT
-    if over <= 0:
-        return text
-    fields["message"] = decision.message.encode()[: -over - 8].decode(errors="ignore") + "..."
+    if over > 0:
+        # Quotes and non-ASCII letters cost more than one byte: cut twice what is too much.
+        fields["message"] = spec.message[: max(0, len(spec.message) - 2 * over - 3)] + "..."
+        text = _compact(fields)
+    return text if len(text.encode()) <= _ANNOTATION_LIMIT else _compact(fields | {"message": ""})
+
+
+def _compact(fields: dict[str, Any]) -> str:
     return json.dumps(fields, separators=(",", ":"), ensure_ascii=False)
 
 

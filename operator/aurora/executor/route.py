@@ -4,12 +4,11 @@ from aurora.errors import ConfigurationError
 from aurora.executor.changes import Change, ObjectRef
 from aurora.observe.facts import ServiceFacts
 from aurora.observe.snapshot import ModelObservation
-from aurora.planner.decision import Decision, Direction
 
 __all__ = ["route_changes"]
 
 
-def route_changes(decision: Decision, observation: ModelObservation) -> tuple[Change, ...]:
+def route_changes(observation: ModelObservation) -> tuple[Change, ...]:
     """The leaves that send traffic to the fallback.
 
     The way back is not built here: it is the undo of the decision that went there, so that the
@@ -18,8 +17,6 @@ def route_changes(decision: Decision, observation: ModelObservation) -> tuple[Ch
     Raises:
         ConfigurationError: the Services or the rule are not what the switch needs.
     """
-    if decision.direction is not Direction.FALLBACK:
-        raise ConfigurationError("the way back is the undo of the decision that went there")
     fallback = observation.model.spec.fallback
     if fallback is None:
         raise ConfigurationError("spec.fallback is not set")

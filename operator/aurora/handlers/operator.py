@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 import kopf
 
-from aurora.errors import ClusterError
+from aurora.errors import ClusterError, ForbiddenError
 from aurora.handlers.kopfsettings import kopf_settings
 from aurora.handlers.loop import INTERVAL_S, ControlLoop
 from aurora.handlers.sweep import Sweeper
@@ -22,6 +22,8 @@ from aurora.observe.fleet import Fleet
 __all__ = ["Keeper", "OperatorOptions", "run_operator"]
 
 SYNC_RETRY_S = 2.0
+REFUSALS = 3
+"""Rights may arrive a moment after the pod; what is still refused then is not granted."""
 DRAIN_S = 10.0
 """How long a cycle that is under way may take to end when the process is stopped."""
 
@@ -65,8 +67,9 @@ async def run_operator(  # noqa: PLR0913
     the fleet is synced.
 
     Raises:
-        Exception: a watch failed for good, for example because RBAC forbids it. The process then
-            has to end with an error, so that it is started anew.
+        ForbiddenError: RBAC does not let this process list a kind; the text names it.
+        Exception: a watch failed for good. The process has to end with an error then, so that it
+            is started anew.
     """
     options = options or OperatorOptions()
     stop = stop or asyncio.Event()
@@ -89,9 +92,17 @@ async def run_operator(  # noqa: PLR0913
         watches_stop.set()
         await asyncio.wait({watches}, timeout=DRAIN_S)
         watches.cancel()
-    for task in (watches, work):
-        if task.done() and not task.cancelled():
-            task.result()
+    for task in (work, watches):
+        _raise_fault(task)
+
+
+def _raise_fault(task: asyncio.Task[None]) -> None:
+    """Raise what ended a task; a fault of a group of tasks as itself."""
+    error = task.exception() if task.done() and not task.cancelled() else None
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    if error is not None:
+        raise error
 
 
 async def _work(loop: ControlLoop, sweeper: Sweeper, lease: Keeper | None) -> None:
@@ -104,10 +115,14 @@ async def _work(loop: ControlLoop, sweeper: Sweeper, lease: Keeper | None) -> No
 
 
 async def _sync(loop: ControlLoop, sweeper: Sweeper) -> None:
+    refusals = 0
     while True:
         try:
             await sweeper.sync()
         except ClusterError as error:
+            refusals += isinstance(error, ForbiddenError)
+            if refusals >= REFUSALS:
+                raise
             log.warning("the fleet cannot be listed yet: %s", error)
             loop.beat()
             await asyncio.sleep(SYNC_RETRY_S)

@@ -23,6 +23,7 @@ __all__ = [
     "POD",
     "RESOURCE_QUOTA",
     "SCALED_OBJECT",
+    "SECRET",
     "SERVICE",
     "STATEFUL_SET",
     "WATCHED_KINDS",
@@ -87,6 +88,7 @@ DEPLOYMENT: Final = Kind("apps", "v1", "deployments", "Deployment")
 STATEFUL_SET: Final = Kind("apps", "v1", "statefulsets", "StatefulSet")
 POD: Final = Kind("", "v1", "pods", "Pod")
 SERVICE: Final = Kind("", "v1", "services", "Service")
+SECRET: Final = Kind("", "v1", "secrets", "Secret")
 CONFIG_MAP: Final = Kind("", "v1", "configmaps", "ConfigMap")
 RESOURCE_QUOTA: Final = Kind("", "v1", "resourcequotas", "ResourceQuota")
 NODE: Final = Kind("", "v1", "nodes", "Node", namespaced=False)

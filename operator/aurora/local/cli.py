@@ -157,6 +157,7 @@ def _status_json(found: Status) -> str:
             "healthy": found.is_healthy,
             "running": {one.component: one.pid for one in found.running},
             "missing": list(found.missing),
+            "started": found.started,
             "apiserverReady": found.apiserver_ready,
             "prometheusReady": found.prometheus_ready,
         },

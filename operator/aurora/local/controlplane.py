@@ -171,6 +171,8 @@ class ControlPlane:
 
     def _up(self) -> Started:
         status = self.status()
+        if status.settings not in {None, self._settings}:
+            self._say("settings of the first start are kept; to change them, run down first")
         if status.is_healthy:
             return self._already(status)
         # Said now, not after minutes of building.

@@ -73,7 +73,7 @@ TOOLS: dict[str, Tool] = {
         Tool(
             name="kwok",
             version=KWOK,
-            minimum=Version(0, 7),
+            minimum=Version(0, 8),
             module="kwok",
             package="sigs.k8s.io/kwok/cmd/kwok",
             repository="kubernetes-sigs/kwok",

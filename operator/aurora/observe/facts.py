@@ -84,6 +84,7 @@ class PodFacts:
         node: where it runs, empty until it is scheduled.
         gpus: GPUs that it holds once it is scheduled.
         finished: it succeeded or failed and will never serve again.
+        ip: its address, empty until it has one.
     """
 
     key: ObjectKey
@@ -103,6 +104,7 @@ class PodFacts:
     node: str = ""
     gpus: int = 0
     finished: bool = False
+    ip: str = ""
 
 
 @dataclass(frozen=True, slots=True)

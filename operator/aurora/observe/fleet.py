@@ -139,14 +139,19 @@ class Fleet:
     ) -> list[ObjectKey]:
         """Remove ghosts: what the LIST, consistent at `version`, no longer has.
 
+        They come back when an event or a later sweep shows them: a list that was wrong must not
+        make AURORA blind for good.
+
         Returns:
             The names of the objects that were removed.
         """
         shelf = self._shelves[kind]
         ghosts = shelf.ghosts(self._of_interest(kind, items), version=version)
         for ghost in ghosts:
-            self.apply_event(kind, "DELETED", ghost)
-        return [listed(ghost).key for ghost in ghosts]
+            metadata = {"namespace": ghost.key.namespace, "name": ghost.key.name}
+            with self.endpoints.observing(kind, {"metadata": metadata}):
+                shelf.take_off(ghost.key, uid=ghost.uid)
+        return [ghost.key for ghost in ghosts]
 
     def mark_listed(self, kind: Kind) -> None:
         """Say that a LIST of a kind has been compared and every gap read."""

@@ -81,6 +81,7 @@ def pod(obj: Any, *, share: Callable[[Labels], Labels] = lambda labels: labels) 
         node=text(obj, "spec", "nodeName"),
         gpus=gpus(obj.get("spec")) if isinstance(obj, Mapping) else 0,
         finished=text(obj, "status", "phase") in {"Succeeded", "Failed"},
+        ip=text(obj, "status", "podIP"),
     )
 
 

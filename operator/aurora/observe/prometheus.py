@@ -1,8 +1,10 @@
 """The edge to Prometheus: sends PromQL and hands back the whole answer, warnings included."""
 
 import asyncio
+import contextlib
+import gc
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -149,6 +151,21 @@ def _reason(error: Exception, timeout_s: float) -> str:
     return f"the request failed ({type(error).__name__})"
 
 
+@contextlib.contextmanager
+def _collector_paused() -> Iterator[None]:
+    """Without it, the garbage collector takes two thirds of the time that a large answer takes.
+
+    It walks all rows again and again while they are made, and they hold no cycles to find.
+    """
+    running = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if running:
+            gc.enable()
+
+
 def parsed_answer(body: bytes) -> QueryAnswer:
     """Read the JSON of an instant query.
 
@@ -156,7 +173,8 @@ def parsed_answer(body: bytes) -> QueryAnswer:
         MetricsError: it is not an answer of the Prometheus API.
     """
     try:
-        answer: Any = pydantic_core.from_json(body)
+        with _collector_paused():
+            answer: Any = pydantic_core.from_json(body)
     except ValueError:
         raise MetricsError("the answer is not JSON: is this the Prometheus API?") from None
     data = answer.get("data") if isinstance(answer, dict) else None
@@ -235,7 +253,7 @@ class PrometheusClient:
 def _retries(attempts: int) -> Retry:
     return Retry(
         total=attempts,
-        read=0,
+        read=False,  # a slow query is not asked again, and its timeout keeps its name
         backoff_factor=0.2,
         status_forcelist=_RETRY_ON,
         allowed_methods=None,

@@ -57,9 +57,13 @@ class MetricsReader:
             per_pod=sorted(key for key, want in wanted.items() if want.per_pod)[:_MAX_PER_POD],
         )
         answers = await self._source.fetch(requests | plan.requests())
-        cycle = _Cycle(at, self._settings, plan, answers)
+        facts = _source_facts(answers)
+        # Rows go as they are read: a fleet of 10,000 has 400,000 of them, which the garbage
+        # collector would walk again and again.
+        table = tabulate({name: answers.pop(name) for name in requests}, self._settings)
+        cycle = _Cycle(at, self._settings, plan, answers, table)
         workloads = {key: cycle.read(key, want) for key, want in wanted.items()}
-        return MetricsView(at, workloads, _source_facts(answers))
+        return MetricsView(at, workloads, facts)
 
 
 def _needed(want: Wanted) -> Iterator[Source]:
@@ -68,7 +72,7 @@ def _needed(want: Wanted) -> Iterator[Source]:
         yield engine
     for signal in want.signals:
         if signal not in want.queries:
-            yield from sources_of(signal, want)
+            yield from sources_of(signal, engine, want.armed)
 
 
 def _source_facts(answers: Mapping[str, QueryAnswer | QueryFailure]) -> SourceFacts:
@@ -89,11 +93,11 @@ class _Cycle:
         at: float,
         settings: MetricsSettings,
         plan: CustomPlan,
-        answers: Mapping[str, QueryAnswer | QueryFailure],
+        own: Mapping[str, QueryAnswer | QueryFailure],
+        table: Table,
     ) -> None:
-        self._at, self._settings, self._plan, self._answers = at, settings, plan, answers
-        presets = {name: answers[name] for name in map(str, Batch) if name in answers}
-        self._table: Table = tabulate(presets, settings)
+        self._at, self._settings, self._plan, self._answers = at, settings, plan, own
+        self._table = table
         self._pods: dict[Key, dict[str, Tags]] = {}
         for (namespace, pod), tags in self._table.pods.items():
             workload = workload_of(pod)
@@ -106,16 +110,16 @@ class _Cycle:
         signals: dict[Signal, Reading] = dict(own)
         counts: dict[Signal, float] = {}
         sources: dict[Signal, Source] = {}
-        facets: dict[Source, Facet] = {}
+        terms = Terms(self._at, self._settings, want.min_samples)
+        facets = self._facets(row, want)
         for signal in want.signals - own.keys():
-            facet = self._choose(row, signal, want, facets)
+            facet = facets[sources_of(signal, engine_of(want), want.armed)]
             if facet is None:
                 detail = f"engine {want.engine} has no preset for it: set an own query"
                 signals[signal] = Missing(Gap.UNSUPPORTED, detail)
                 continue
             sources[signal] = facet.preset.source
-            reading, count = self._preset(row, signal, facet, want)
-            signals[signal] = reading
+            signals[signal], count = read_signal(self._table, row, signal, facet, terms)
             if count is not None:
                 counts[signal] = count
         return WorkloadReadings(
@@ -126,29 +130,22 @@ class _Cycle:
             pods=self._pod_readings(row, want),
         )
 
-    def _preset(
-        self, row: Key, signal: Signal, facet: Facet, want: Wanted
-    ) -> tuple[Reading, float | None]:
-        of_pods = facet.preset.source not in _NOT_OF_PODS
-        terms = Terms(
-            self._at, self._settings, want.min_samples, want.ready_pods if of_pods else None
-        )
-        return read_signal(self._table, row, signal, facet, terms)
+    def _facets(self, row: Key, want: Wanted) -> dict[tuple[Source, ...], Facet | None]:
+        """The exporter to read, for each set of exporters that some signal may come from."""
+        tags, engine = self._table.workloads.get(row, {}), engine_of(want)
+        among = {sources_of(signal, engine, want.armed) for signal in want.signals}
+        return {sources: self._choose(tags, sources, want) for sources in among}
 
-    def _choose(
-        self, row: Key, signal: Signal, want: Wanted, facets: dict[Source, Facet]
-    ) -> Facet | None:
+    def _choose(self, tags: Tags, sources: tuple[Source, ...], want: Wanted) -> Facet | None:
         """The first exporter that is there, else the last; an armed cache counts when it stopped.
 
         An exporter that was left out must not hide the engine, and one that stopped while the
         cache answers must not be replaced by numbers that hold only the misses.
         """
         facet = None
-        for source in sources_of(signal, want):
-            facet = facets.get(source)
-            if facet is None:
-                tags = self._table.workloads.get(row, {})
-                facet = facets[source] = facet_of(self._table, tags, source)
+        for source in sources:
+            expected = None if source in _NOT_OF_PODS else want.ready_pods
+            facet = facet_of(self._table, tags, source, expected)
             if facet.pods > 0 or (want.armed and facet.at is not None):
                 return facet
         return facet

@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from aurora.observe.queries.fleet import AT, samples_tag, signal_tag
+from aurora.observe.queries.fleet import AT, route, signal_tag
 from aurora.observe.queries.preset import Batch, Source
 from aurora.observe.queries.settings import MetricsSettings
 from aurora.observe.sample import UNITS, Gap, Missing, Reading, Sample, Signal
@@ -48,7 +48,6 @@ class Terms(NamedTuple):
     at: float
     settings: MetricsSettings
     min_samples: int = 0
-    ready_pods: int | None = None
 
 
 class _Asked(NamedTuple):
@@ -68,27 +67,25 @@ def read_signal(
 ) -> tuple[Reading, float | None]:
     """The reading, and how many requests are behind it, which is known even of a Missing one."""
     preset = facet.preset
-    batch = preset.batch(signal)
-    if batch is None:
+    where = route(preset.source, signal)
+    if where is None:
         hint = preset.hints.get(signal, f"the preset {preset.source} has no such signal")
         return Missing(Gap.UNSUPPORTED, hint), None
-    counted = preset.samples_of(signal)
-    needed = (batch, Batch.FRESHNESS, Batch.SAMPLES) if counted else (batch, Batch.FRESHNESS)
-    failed = _failed(table, needed)
+    failed = _failed(table, where.batches)
     if failed is not None:
         return failed, None
     tags = table.workloads.get(key, {})
-    tag = signal_tag(preset.source, signal)
-    count = tags.get(samples_tag(preset.source, counted)) if counted else None
-    short = terms.ready_pods is not None and facet.pods < terms.ready_pods
+    count = tags.get(where.samples)
+    if count is not None and not math.isfinite(count):
+        return Missing(Gap.NOT_FINITE, f"the number of requests behind {signal} is {count}"), None
     asked = _Asked(
-        signal=signal,
-        facet=facet,
-        value=tags.get(tag),
-        requests=count,
-        doubled=bool(table.doubled) and (*key, tag) in table.doubled,
-        partial=short or _warned(table, needed),
-        terms=terms,
+        signal,
+        facet,
+        tags.get(where.tag),
+        count,
+        bool(table.doubled) and (*key, where.tag) in table.doubled,
+        facet.short or _warned(table, where.batches),
+        terms,
     )
     return _read(asked), count
 
@@ -184,7 +181,7 @@ def _not_there(asked: _Asked) -> Missing | None:
 
 def _no_traffic(signal: Signal, value: float, count: float | None, terms: Terms) -> Missing | None:
     """A ratio of nothing is NaN: that is no traffic, not a broken exporter."""
-    if not math.isnan(value) or count is None or count > 0:
+    if not math.isnan(value) or count is None or count != 0:
         return None
     return Missing(Gap.NO_DATA, f"no requests in {terms.settings.window_s} s: no {signal}")
 

@@ -99,17 +99,21 @@ class Shelf(Generic[Facts]):
         return True
 
     def drop(self, obj: Mapping[str, Any]) -> bool:
-        """Forget a deleted object; False when another of its name took its place already."""
+        """Forget a deleted object for good; False when another of its name took its place."""
         seen = listed(obj)
         if seen.uid:
             self._deleted[seen.uid] = None
         if len(self._deleted) > REMEMBERED_DELETIONS:
             self._deleted.popitem(last=False)
-        known = self._entries.get(seen.key)
-        if known is None or known.uid != seen.uid:
+        return self.take_off(seen.key, uid=seen.uid)
+
+    def take_off(self, key: ObjectKey, *, uid: str) -> bool:
+        """Forget an object until it is seen again."""
+        known = self._entries.get(key)
+        if known is None or known.uid != uid:
             return False
-        self._ungroup(seen.key, known)
-        del self._entries[seen.key]
+        self._ungroup(key, known)
+        del self._entries[key]
         return True
 
     def gaps(self, items: Iterable[Listed]) -> list[ObjectKey]:
@@ -120,14 +124,14 @@ class Shelf(Generic[Facts]):
             if (known := self._entries.get(item.key)) is None or _newer(item.version, known.version)
         ]
 
-    def ghosts(self, items: Iterable[Listed], *, version: str) -> list[Mapping[str, Any]]:
+    def ghosts(self, items: Iterable[Listed], *, version: str) -> list[Listed]:
         """What is on the shelf and was not there at the list's own resourceVersion.
 
         What is newer than the list was made after it, and is no ghost.
         """
         there = {(item.key, item.uid) for item in items}
         return [
-            {"metadata": {"namespace": key.namespace, "name": key.name, "uid": entry.uid}}
+            Listed(key, entry.uid, entry.version)
             for key, entry in self._entries.items()
             if (key, entry.uid) not in there and not _surely_newer(entry.version, version)
         ]

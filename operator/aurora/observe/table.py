@@ -36,11 +36,12 @@ class Table:
     evaluated_at: float | None = None
 
 
-def tabulate(answers: Mapping[str, QueryAnswer | QueryFailure], settings: MetricsSettings) -> Table:
-    """Sort the rows of all answers by workload and pod."""
+def tabulate(answers: dict[str, QueryAnswer | QueryFailure], settings: MetricsSettings) -> Table:
+    """Sort the rows of all answers by workload and pod; `answers` is emptied on the way."""
     table = Table()
     kinds = (settings.labels, settings.container_labels, settings.gpu_labels)
-    for name, answer in answers.items():
+    for name in list(answers):
+        answer = answers.pop(name)
         if isinstance(answer, QueryFailure):
             table.failures[name] = answer.reason
             continue
@@ -56,16 +57,16 @@ def tabulate(answers: Mapping[str, QueryAnswer | QueryFailure], settings: Metric
 def _add_rows(
     table: Table, rows: Iterable[Mapping[str, Any]], kinds: tuple[LabelNames, ...], *, by_pod: bool
 ) -> None:
-    spaces = list(dict.fromkeys(names.namespace for names in kinds))
-    names = list(dict.fromkeys(n.pod for n in kinds)) if by_pod else ["workload"]
+    spaces = tuple(dict.fromkeys(names.namespace for names in kinds))
+    names = tuple(dict.fromkeys(n.pod for n in kinds)) if by_pod else ("workload",)
     found = table.pods if by_pod else table.workloads
     at = table.evaluated_at
     for row in rows:
         labels: Mapping[str, str] = row["metric"]
         stamp, text = row["value"]
         at = stamp if at is None or stamp > at else at
-        namespace = _first(labels, spaces)
-        name = _first(labels, names)
+        namespace = labels.get(spaces[0]) or _first(labels, spaces)
+        name = labels.get(names[0]) or _first(labels, names)
         if not namespace or not name:
             continue  # a pod of no workload, such as a bare one
         tag = labels["signal"]
@@ -76,7 +77,7 @@ def _add_rows(
     table.evaluated_at = None if at is None else float(at)
 
 
-def _first(labels: Mapping[str, str], names: list[str]) -> str:
+def _first(labels: Mapping[str, str], names: tuple[str, ...]) -> str:
     for name in names:
         value = labels.get(name)
         if value:
@@ -92,6 +93,7 @@ class Facet(NamedTuple):
         pods: how many pods have a fresh sample.
         times: how often each series is there, where that is more than once.
         age_s: of `at`.
+        short: fewer pods than the pod watch says are Ready.
     """
 
     preset: Preset
@@ -99,15 +101,18 @@ class Facet(NamedTuple):
     pods: int
     times: int
     age_s: float
+    short: bool
 
 
-def facet_of(table: Table, tags: Tags, source: Source) -> Facet:
+def facet_of(table: Table, tags: Tags, source: Source, ready_pods: int | None = None) -> Facet:
     at = tags.get(signal_tag(source, AT))
     age = math.inf if at is None or table.evaluated_at is None else table.evaluated_at - at
+    pods = int(tags.get(signal_tag(source, PODS), 0))
     return Facet(
         preset=PRESETS[source],
         at=at,
-        pods=int(tags.get(signal_tag(source, PODS), 0)),
+        pods=pods,
         times=int(tags.get(signal_tag(source, COPIES), 1)),
         age_s=max(0.0, age),
+        short=ready_pods is not None and pods < ready_pods,
     )

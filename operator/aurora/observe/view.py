@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 
 from aurora.observe.queries.fleet import PRESETS, resolved
 from aurora.observe.queries.preset import Source
@@ -118,7 +119,8 @@ def engine_of(want: Wanted) -> Source | None:
     return _ENGINES.get(want.engine)
 
 
-def sources_of(signal: Signal, want: Wanted) -> tuple[Source, ...]:
+@cache
+def sources_of(signal: Signal, engine: Source | None, armed: bool | None) -> tuple[Source, ...]:
     """Exporters that may have the signal, the preferred one first.
 
     With the cache sidecar in the pods, callers' latency is the cache's: the engine's holds only
@@ -126,9 +128,8 @@ def sources_of(signal: Signal, want: Wanted) -> tuple[Source, ...]:
     """
     if signal in _ELSEWHERE:
         return (_ELSEWHERE[signal],)
-    engine = engine_of(want)
     engines = () if engine is None else (engine,)
     if signal is Signal.GPU_RATIO:
         return (Source.GPU, *(e for e in engines if PRESETS[e].batch(signal)))
-    may_be_cached = want.armed or (want.armed is None and engine is not None)
+    may_be_cached = armed or (armed is None and engine is not None)
     return (Source.CACHE, *engines) if signal in _CALLERS and may_be_cached else engines

@@ -40,7 +40,7 @@ _FAULTS: Final[dict[str, Callable[[float, float, float], Fault]]] = {
     "pods": lambda start, end, value: PodLoss(start, end, int(value)),
     "metrics": lambda start, end, _: MetricsGone(start, end),
     "load": LoadStep,
-    "repeat": lambda start, end, value: RepeatedPrompts(start, end, value),
+    "repeat": RepeatedPrompts,
 }
 
 
@@ -57,7 +57,7 @@ def _group() -> None:
 
 
 @app.command()
-def compare(
+def compare(  # noqa: PLR0913, PLR0917, every option of a command is an argument
     trace: Annotated[
         str, typer.Option(help="CSV file in the Azure or ServeGen format, or 'builtin'.")
     ] = "builtin",

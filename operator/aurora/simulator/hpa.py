@@ -73,19 +73,20 @@ class HpaMemory:
 
     def _stabilise(self, recommended: int, pool: PoolFacts) -> int:
         b = self.behavior
-        self._recommendations.append((pool.now, recommended))
+        if not self._recommendations:  # a new HPA remembers what it found
+            self._recommendations.append((pool.now, pool.desired))
         horizon = pool.now - max(b.up_window_s, b.down_window_s)
-        while self._recommendations[0][0] < horizon:
+        while self._recommendations and self._recommendations[0][0] <= horizon:
             self._recommendations.popleft()
-        lowest = self._within(b.up_window_s, pool.now, low=True)
-        highest = self._within(b.down_window_s, pool.now, low=False)
+        lowest = min([recommended, *self._since(pool.now - b.up_window_s)])
+        highest = max([recommended, *self._since(pool.now - b.down_window_s)])
+        self._recommendations.append((pool.now, recommended))
         if pool.desired < lowest:
             return lowest
         return min(pool.desired, highest)
 
-    def _within(self, window_s: float, now: float, *, low: bool) -> int:
-        values = [value for at, value in self._recommendations if at >= now - window_s]
-        return min(values) if low else max(values)
+    def _since(self, begin: float) -> list[int]:
+        return [value for at, value in self._recommendations if at > begin]
 
     def _limit(self, stable: int, pool: PoolFacts) -> int:
         b = self.behavior

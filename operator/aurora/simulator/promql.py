@@ -70,4 +70,6 @@ def histogram_quantile(quantile: float, bounds: Sequence[float], cumulative: Flo
     below = float(counts[index - 1]) if index else 0.0
     low = float(bounds[index - 1]) if index else 0.0
     inside = float(counts[index]) - below
+    if inside <= 0.0:  # quantile 0 with an empty first bucket
+        return low
     return low + (float(bounds[index]) - low) * (rank - below) / inside

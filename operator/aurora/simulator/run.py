@@ -27,8 +27,9 @@ from aurora.simulator.view import ActionKind, Controller, PoolFacts
 
 __all__ = ["play", "with_faults"]
 
-# Number in the system is counted this often for Little's law, seconds.
-_COUNT_S = 1.0
+# Number in the system is counted at random times this far apart for Little's law, seconds:
+# on a regular grid a regular load would always be met in the same state.
+_COUNT_S = (0.5, 1.5)
 # What is still inside this long after the trace's end has missed its objective anyway, seconds.
 _DRAIN_S = 600.0
 
@@ -65,6 +66,7 @@ class _Run:
         self.journal = Journal(arrived=len(trace))
         self.pool = _pool(settings, seed)
         self.scraper = Scraper(self.pool, settings.scrape, _generator("scrape", seed))
+        self._rng = _generator("count", seed)
         self._counts: list[int] = []
         self._next_count = 0.0
         self._next_decision = settings.control_interval_s
@@ -101,7 +103,7 @@ class _Run:
                 self._next_decision += self.settings.control_interval_s
                 self._decide(at)
             else:
-                self._next_count += _COUNT_S
+                self._next_count += self._rng.uniform(*_COUNT_S)
                 self._counts.append(self.pool.in_system)
 
     def _decide(self, now: float) -> None:

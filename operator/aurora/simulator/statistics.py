@@ -47,7 +47,7 @@ class LittleLawError(AuroraError):
 class LittleLaw:
     """Mean number in the system, once counted and once from the time each request spent in it.
 
-    The count is read from the servers' own queues once a second; the times come from the
+    The count is read from the servers' own queues about once a second; the times come from the
     outcomes. The two paths share no bookkeeping.
 
     Attributes:

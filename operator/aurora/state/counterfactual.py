@@ -9,17 +9,26 @@ that neighbouring cycles share most of their window.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from statistics import fmean
+from typing import Final, NamedTuple
 
 from aurora.errors import UsageError
 from aurora.observe.sample import Signal
 from aurora.resources.vocabulary import OutcomeVerdict
+from aurora.state.curve import place_of
 from aurora.state.history import LATENCIES, Moment
 from aurora.state.interval import Interval, student_quantile
 from aurora.state.memory import ModelMemory
 from aurora.state.trend import neighbour_correlation
 
-__all__ = ["Effect", "Expected", "expected_unchanged", "expected_without_action", "judge"]
+__all__ = [
+    "Effect",
+    "Expected",
+    "ExpectedPoint",
+    "expected_unchanged",
+    "expected_without_action",
+    "judge",
+]
 
 PROBABILITY: Final = 0.9
 """Of the interval that must not contain zero for a verdict."""
@@ -31,8 +40,22 @@ CORRECTION_READINGS: Final = 4.0
 
 An action follows a bad stretch, and a bad stretch is partly bad luck, which would have passed
 without it: so what the curve missed before the action is only partly expected to go on."""
+MIN_LOAD: Final = 1e-9
 MIN_ERROR_SPREAD: Final = 0.005
 """Least spread of one reading of an error ratio: below it only the sample size speaks."""
+
+
+class ExpectedPoint(NamedTuple):
+    """What was expected of one moment: ln of a latency in seconds, or the ratio itself.
+
+    `error` is what the curve may be wrong by in this range of load, which `place` names: points
+    in one range are wrong together, those in different ranges apart.
+    """
+
+    at: float
+    level: float
+    error: float
+    place: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,15 +63,14 @@ class Expected:
     """What a signal would have been at each moment without the action.
 
     Attributes:
-        points: times with ln of a latency in seconds, or the ratio itself.
-        spread: standard deviation of one reading around its point, on the same scale.
+        spread: standard deviation of one reading around its point, on the points' scale.
         error: what all points may be wrong by together, on the same scale.
         logarithmic: the points are logarithms.
         interval: the mean over the moments, in the signal's unit.
     """
 
     signal: Signal
-    points: tuple[tuple[float, float], ...]
+    points: tuple[ExpectedPoint, ...]
     spread: float
     error: float
     logarithmic: bool
@@ -95,21 +117,20 @@ def expected_without_action(
         None without a curve or a load. Beyond the load seen the line is followed, up to four
         times the highest latency known; whoever needs more asks `CapacityModel.trusted`.
     """
-    found = [
-        (m.at, before.capacity.estimate(signal, m.load / max(1, replicas)))
-        for m in moments
-        if m.load is not None
-    ]
-    known = [(at, e) for at, e in found if e is not None]
-    if not known:
-        return None
     shift, shift_error = _missed_before(before, signal, window_s)
-    return _expected(
-        signal,
-        [(at, e.level + shift) for at, e in known],
-        spread=math.fsum(e.spread for _, e in known) / len(known),
-        error=math.hypot(max(e.error for _, e in known), shift_error),
-    )
+    points: list[ExpectedPoint] = []
+    spreads: list[float] = []
+    for moment in moments:
+        load = None if moment.load is None else moment.load / max(1, replicas)
+        found = None if load is None else before.capacity.estimate(signal, load)
+        if found is None or load is None:
+            continue
+        place = place_of(max(load, MIN_LOAD))
+        points.append(ExpectedPoint(moment.at, found.level + shift, found.error, place))
+        spreads.append(found.spread)
+    if not points:
+        return None
+    return _expected(signal, points, spread=fmean(spreads), error=shift_error)
 
 
 def expected_unchanged(
@@ -131,7 +152,7 @@ def expected_unchanged(
     spread = max(spread, 0.0 if _is_latency(signal) else MIN_ERROR_SPREAD)
     return _expected(
         signal,
-        [(m.at, level) for m in moments],
+        [ExpectedPoint(m.at, level, 0.0, 0) for m in moments],
         spread=spread,
         error=spread / math.sqrt(effective),
     )
@@ -155,22 +176,20 @@ def judge(
     Returns:
         None with fewer than three readings: that is NoData, and not for this function to name.
     """
-    forecast = dict(expected.points)
+    forecast = {p.at: p for p in expected.points}
     pairs = [
-        (at, value - forecast[at], forecast[at])
-        for at, value in _series(moments, expected.signal)
-        if at in forecast
+        (value, forecast[at]) for at, value in _series(moments, expected.signal) if at in forecast
     ]
     if len(pairs) < MIN_READINGS:
         return None
-    mean, spread, effective = _mean([(at, d) for at, d, _ in pairs], window_s)
+    points = [point for _, point in pairs]
+    mean, spread, effective = _mean([(p.at, value - p.level) for value, p in pairs], window_s)
     degrees = effective - 1.0 + SPREAD_READINGS
     variance = ((effective - 1.0) * spread**2 + SPREAD_READINGS * expected.spread**2) / degrees
-    half = student_quantile(probability, degrees) * math.sqrt(
-        variance / effective + expected.error**2
-    )
+    error = math.hypot(expected.error, _shared_error(points))
+    half = student_quantile(probability, degrees) * math.sqrt(variance / effective + error**2)
     interval = Interval(mean, mean - half, mean + half)
-    base = math.fsum(f for _, _, f in pairs) / len(pairs)
+    base = fmean(p.level for p in points)
     return _effect(expected, interval, base, readings=len(pairs), effective=effective)
 
 
@@ -192,19 +211,27 @@ def _effect(
 
 def _expected(
     signal: Signal,
-    points: list[tuple[float, float]],
+    points: list[ExpectedPoint],
     *,
     spread: float,
     error: float,
 ) -> Expected:
     logarithmic = _is_latency(signal)
-    mean = math.fsum(v for _, v in points) / len(points)
-    half = student_quantile(PROBABILITY, SPREAD_READINGS) * error
+    mean = fmean(p.level for p in points)
+    half = student_quantile(PROBABILITY, SPREAD_READINGS) * math.hypot(error, _shared_error(points))
     low, high = mean - half, mean + half
     interval = Interval(mean, max(0.0, low), high)
     if logarithmic:
         interval = Interval(*(math.exp(min(x, 50.0)) for x in (mean, low, high)))
     return Expected(signal, tuple(points), spread, error, logarithmic, interval)
+
+
+def _shared_error(points: Sequence[ExpectedPoint]) -> float:
+    """Error of the mean of the points: ranges of load count by how many points they hold."""
+    places: dict[int, float] = {}
+    for point in points:
+        places[point.place] = places.get(point.place, 0.0) + point.error
+    return math.sqrt(math.fsum(e * e for e in places.values())) / len(points)
 
 
 def _missed_before(before: ModelMemory, signal: Signal, window_s: float) -> tuple[float, float]:

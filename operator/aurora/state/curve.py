@@ -10,7 +10,7 @@ docs/capacity-model.md has the derivation and the measured accuracy.
 import math
 from typing import Final, NamedTuple
 
-__all__ = ["Bin", "Curve", "Knot", "fit", "learn", "levels", "total_weight"]
+__all__ = ["Bin", "Curve", "Knot", "fit", "learn", "levels", "place_of", "total_weight"]
 
 BIN_RATIO: Final = 1.25
 MAX_BINS: Final = 24  # 24 ranges of 25 % span a factor of 200 in load
@@ -22,6 +22,7 @@ UNKNOWN_SPREAD: Final = 0.3  # of ln latency; counts for two windows while there
 MIN_SPREAD: Final = 0.05  # histogram buckets alone make readings wrong by a few percent
 FLOOR_SHARE: Final = 0.02  # the line never predicts more than 50 x the latency at no load
 MAX_EXTRAPOLATION: Final = math.log(4.0)
+MAX_DISTANCE: Final = 1.0  # in ln load: further out the rise is bounded, and so is its error
 OUTLIER_SPREADS: Final = 4.0
 REFIT_EVERY: Final = 8  # at most; readings since the last fit
 _LOG_RATIO: Final = math.log(BIN_RATIO)
@@ -66,6 +67,11 @@ class Curve(NamedTuple):
     prior: tuple[Knot, ...] = ()
 
 
+def place_of(load: float) -> int:
+    """Number of the range of load that a load (above 0) belongs to."""
+    return math.floor(math.log(load) / _LOG_RATIO)
+
+
 def total_weight(curve: Curve, at: float) -> float:
     """Independent windows that the curve rests on, older ones faded."""
     return sum(_faded(b, at) for b in curve.bins)
@@ -82,7 +88,7 @@ def learn(curve: Curve, *, load: float, latency: float, weight: float, at: float
         at: seconds since the epoch.
     """
     level = _clipped(curve, load, math.log(latency))
-    place = math.floor(math.log(load) / _LOG_RATIO)
+    place = place_of(load)
     bins = _updated(curve.bins, place, Bin(place, weight, load, level, 0.0, at))
     young = len(curve.bins) != len(bins) or sum(b.weight for b in bins) < 5.0
     pending = curve.pending + 1
@@ -256,7 +262,7 @@ def _knots(
 
 def _beyond(curve: Curve, edge: Knot, load: float) -> tuple[float, float, float]:
     """Follow the line from the last knot; the error grows with the distance in ln load."""
-    distance = abs(math.log(max(load, 1e-3 * edge.load) / edge.load))
+    distance = min(abs(math.log(max(load, 1e-3 * edge.load) / edge.load)), MAX_DISTANCE)
     if not curve.intercept:
         return edge.level, edge.spread, edge.error + distance
     rise = _line_level(curve.intercept, curve.slope, load) - _line_level(

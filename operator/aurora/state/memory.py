@@ -17,12 +17,14 @@ from aurora.observe.sample import Signal
 from aurora.state.baseline import BaselineMemory
 from aurora.state.capacity import CapacityModel, refitted
 from aurora.state.coldstart import ColdStartMemory
+from aurora.state.curve import Curve
 from aurora.state.forecast import Series
 from aurora.state.history import Moment
 
-__all__ = ["MEMORY_VERSION", "ModelMemory"]
+__all__ = ["MEMORY_VERSION", "ModelMemory", "compacted"]
 
 MEMORY_VERSION: Final = 1
+_UNFITTED: Final = json.loads(json.dumps(Curve()))[1:-1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +54,9 @@ class ModelMemory:
 
     def to_json(self) -> dict[str, Any]:
         """Give a JSON-able dict; a few kilobytes, bounded whatever was seen."""
-        record: dict[str, Any] = _rounded(_adapter().dump_python(self, mode="json"))
+        record: dict[str, Any] = compacted(_adapter().dump_python(self, mode="json"))
         for curve in record["capacity"]["curves"].values():
-            curve[1] = []  # the knots are fitted again from the bins
+            curve[1:-1] = _UNFITTED  # what is fitted is fitted again from the bins
         return record
 
     @classmethod
@@ -84,14 +86,14 @@ def _adapter() -> TypeAdapter[Any]:
     return TypeAdapter(ModelMemory)
 
 
-def _rounded(value: Any) -> Any:
+def compacted(value: Any) -> Any:
     """Six digits for quantities, milliseconds for times since the epoch."""
     if isinstance(value, float):
         if not math.isfinite(value):
             raise StoreError("the memory holds a number that is not finite")
         return round(value, 3) if abs(value) >= 1e6 else float(f"{value:.6g}")
     if isinstance(value, dict):
-        return {key: _rounded(item) for key, item in value.items()}
+        return {key: compacted(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_rounded(item) for item in value]
+        return [compacted(item) for item in value]
     return value

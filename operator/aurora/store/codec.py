@@ -14,8 +14,11 @@ from sqlalchemy.types import TypeDecorator
 
 __all__ = ["CleanText", "Finite", "JsonText", "PackedJson", "dump", "pack", "unpack"]
 
-_LEVEL = 6
-"""zlib's default: 9 costs a third more time for under 2 % on snapshots of about 1 KiB."""
+_SMALL = 6
+"""For states: 20 us each; level 3 would take 14 us and 9 % more disk for 30 days."""
+
+_QUICK = 3
+"""For what is written over and over: 20 KB of learned state take 0.2 ms, at level 6 0.5 ms."""
 
 
 def dump(value: object) -> str:
@@ -27,13 +30,13 @@ def dump(value: object) -> str:
     return json.dumps(value, allow_nan=False, separators=(",", ":"), sort_keys=True)
 
 
-def pack(value: object, dictionary: bytes = b"") -> bytes:
+def pack(value: object, dictionary: bytes = b"", level: int = _SMALL) -> bytes:
     """Compress a value; `dictionary` is an earlier, similar value's JSON.
 
     A snapshot is small and mostly field names, so zlib alone finds little to share within one:
     the shared dictionary is what makes it small.
     """
-    squeeze = zlib.compressobj(_LEVEL, zdict=dictionary) if dictionary else zlib.compressobj(_LEVEL)
+    squeeze = zlib.compressobj(level, zdict=dictionary) if dictionary else zlib.compressobj(level)
     return squeeze.compress(dump(value).encode()) + squeeze.flush()
 
 
@@ -70,7 +73,7 @@ class PackedJson(TypeDecorator[Any]):
     cache_ok = True
 
     def process_bind_param(self, value: Any, dialect: Dialect) -> bytes:  # noqa: ARG002
-        return pack(value)
+        return pack(value, level=_QUICK)
 
     def process_result_value(self, value: bytes | None, dialect: Dialect) -> Any:  # noqa: ARG002
         return None if value is None else unpack(value)

@@ -173,15 +173,22 @@ class Store:
         retention_days: float = RETENTION_DAYS,
         keep: Collection[str] = (),
     ) -> Pruned:
-        """Remove one bounded batch of what is older than the retention; call again while `more`.
+        """Remove what is older than the retention, in many small transactions.
 
         A decision in flight stays whatever its age, and so does one whose id is in `keep`
-        (its object still exists, or its change has an undo that is still open).
+        (its object still exists, or its change has an undo that is still open). One call removes
+        at most `pruning.BATCHES` times `pruning.BATCH` rows of a kind; call again while `more`.
         """
         before = now - retention_days * writing.SECONDS_PER_DAY
-        pruned = await self._write(pruning.prune, before, keep)
-        await self._write(pruning.give_back)
-        return pruned
+        total = Pruned(0, 0, 0, more=False)
+        for _ in range(pruning.BATCHES):
+            part = await self._write(pruning.prune, before, keep)
+            total = pruning.joined(total, part)
+            if not part.more:
+                break
+        if total.decisions or total.states:
+            await self._write(pruning.give_back)
+        return total
 
     async def _write(
         self,

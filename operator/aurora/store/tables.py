@@ -108,7 +108,6 @@ states = Table(
     Column("day", Integer, ForeignKey("dictionaries.day"), nullable=False),
     Column("snapshot", LargeBinary, nullable=False),
     Index("ix_states_at", "at"),
-    sqlite_with_rowid=False,  # the primary key is the table: a quarter smaller
 )
 
 model_memory = Table(

@@ -104,6 +104,17 @@ async def _nginx(settings: CacheSettings, upstream_port: int) -> AsyncIterator[N
         await process.wait()
 
 
+def _layout(root: str) -> PodLayout:
+    """Make the pod's folders, writable for the workers, which run as another user."""
+    Path(root).chmod(0o755)
+    folders = [Path(root, name) for name in ("conf", "run", "log")]
+    for folder in folders:
+        folder.mkdir()
+        folder.chmod(0o777)
+    conf, run, log = (str(folder) for folder in folders)
+    return PodLayout(conf, run, log, listen_host="127.0.0.1")
+
+
 Start = Callable[..., Awaitable[Sidecar]]
 
 
@@ -116,14 +127,8 @@ async def start() -> AsyncIterator[Start]:
 
         async def started(**changes: object) -> Sidecar:
             # Not tmp_path: a unix socket's path has room for 108 bytes.
-            root = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="aurora-")))
-            root.chmod(0o755)
-            layout = PodLayout(
-                f"{root}/conf", f"{root}/run", f"{root}/log", listen_host="127.0.0.1"
-            )
-            for name in ("conf", "run", "log"):
-                (root / name).mkdir(mode=0o777)
-                (root / name).chmod(0o777)
+            root = stack.enter_context(tempfile.TemporaryDirectory(prefix="aurora-"))
+            layout = _layout(root)
             settings = replace(
                 CacheSettings(listen_port=free_port(), workers=1, layout=layout), **changes
             )

@@ -43,7 +43,7 @@ def servers(minor: int) -> dict[str, Version]:
         pytest.param(servers(31) | {"kubectl": Version(1, 33)}, SERVERS, id="kubectl two off"),
         pytest.param({"kubectl": Version(1, 32)}, set(), id="kubectl far from the built servers"),
         pytest.param({"kubectl": Version(1, 35)}, {"kubectl"}, id="kubectl near the built servers"),
-        pytest.param({"etcd": Version(3, 4), "kwok": Version(0, 7)}, {"kwok"}, id="an old etcd"),
+        pytest.param({"etcd": Version(3, 4), "kwok": Version(0, 8)}, {"kwok"}, id="an old etcd"),
     ],
 )
 def test_programs_on_path_are_used_when_they_fit(

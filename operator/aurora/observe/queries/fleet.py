@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
+from typing import NamedTuple
 
 from aurora.observe.queries.cluster import CONTAINERS, GPU
 from aurora.observe.queries.preset import Batch, Preset, Source
@@ -20,8 +22,10 @@ __all__ = [
     "MAX_PRESET_QUERIES",
     "PODS",
     "PRESETS",
+    "Route",
     "fleet_queries",
     "resolved",
+    "route",
     "samples_tag",
     "signal_tag",
 ]
@@ -36,13 +40,44 @@ _MAX_NAMESPACES = 50  # beyond it the matcher is longer than it is selective
 _OF_A_POD = (Signal.REQUEST_RATE, Signal.SERVER_ERROR_RATIO)
 
 
+@cache
 def signal_tag(source: Source, what: str) -> str:
     """The label `signal` of a row: its source and the signal, or `at`, `pods`, `copies`."""
     return f"{source}:{what}"
 
 
+@cache
 def samples_tag(source: Source, signal: Signal) -> str:
     return f"{source}:{signal}:samples"
+
+
+class Route(NamedTuple):
+    """Where a signal of a source is found in the answers.
+
+    Attributes:
+        tag: of its rows.
+        samples: tag of the rows that count the requests behind it; empty if nothing counts them.
+        batches: the queries that all have to be answered for it.
+    """
+
+    tag: str
+    samples: str
+    batches: tuple[Batch, ...]
+
+
+@cache
+def route(source: Source, signal: Signal) -> Route | None:
+    """None if the source does not export the signal."""
+    preset = PRESETS[source]
+    batch = preset.batch(signal)
+    if batch is None:
+        return None
+    counted = preset.samples_of(signal)
+    return Route(
+        tag=signal_tag(source, signal),
+        samples=samples_tag(source, counted) if counted else "",
+        batches=(batch, Batch.FRESHNESS, *((Batch.SAMPLES,) if counted else ())),
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,6 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import Enum, auto
-from textwrap import indent
 from typing import NamedTuple
 
 from aurora.errors import UsageError
@@ -72,7 +71,17 @@ class Label(NamedTuple):
 
 
 def block(head: str, *parts: str, tail: str = ")") -> str:
-    return f"{head}\n" + indent(",\n".join(parts), "  ") + f"\n{tail}"
+    return f"{head}\n" + _indented(",\n".join(parts)) + f"\n{tail}"
+
+
+def _indented(text: str) -> str:
+    # textwrap.indent also breaks lines at U+0085 and U+2028, which a literal may hold.
+    return "  " + text.replace("\n", "\n  ")
+
+
+def _escaped(value: str) -> str:
+    """A regular expression for the value; '-' needs no escape outside of brackets."""
+    return re.escape(value).replace("\\-", "-")
 
 
 def union(parts: Sequence[str]) -> str:
@@ -120,7 +129,7 @@ class Frame:
 
     def within(self, namespaces: Sequence[str]) -> "Frame":
         """These namespaces only."""
-        spaces = "|".join(re.escape(name) for name in namespaces)
+        spaces = "|".join(_escaped(name) for name in namespaces)
         return self.narrowed(Label(self.labels.namespace, "=~", spaces))
 
     def workload(self, namespace: str, name: str) -> "Frame":
@@ -181,7 +190,7 @@ class Frame:
 
 def _pods_of(name: str) -> str:
     """Names that the pods of a Deployment or StatefulSet can have, as a regular expression."""
-    start = re.escape(name[:_CUT])
+    start = _escaped(name[:_CUT])
     if len(name) >= _CUT:
         return f"{start}{_RANDOM}{{5}}"
     ends = [f"{_HASH}-{_RANDOM}{{5}}", "[0-9]+"]

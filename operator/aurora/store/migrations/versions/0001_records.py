@@ -95,6 +95,5 @@ def _states() -> None:
         _text("policy_hash"),
         sa.Column("day", sa.Integer(), sa.ForeignKey("dictionaries.day"), nullable=False),
         sa.Column("snapshot", sa.LargeBinary(), nullable=False),
-        sqlite_with_rowid=False,
     )
     op.create_index("ix_states_at", "states", ["at"])

@@ -1,0 +1,236 @@
+"""The control cycle: observe, state, follow up, decide and execute, tell, remember.
+
+Decisions are made one model after the other on one snapshot, so that what was just started for one
+model counts against the fleet's limits for the next.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+
+import structlog
+
+from aurora.critic.ledger import Ledger
+from aurora.critic.reasons import TRANSIENT, CheckReason
+from aurora.critic.request import FleetFacts, fleet_facts
+from aurora.critic.verdict import Approved, Rejected
+from aurora.deliberation import Deliberated, Guardrails, deliberate, open_fallback
+from aurora.errors import AuroraError, ClusterError
+from aurora.executor.entries import ledger_of
+from aurora.executor.followup import FollowUp
+from aurora.executor.originals import adopted_floor
+from aurora.executor.reverts import Reverts
+from aurora.executor.statuses import Statuses
+from aurora.memory.keeper import MemoryKeeper
+from aurora.observe.facts import ObjectKey
+from aurora.observe.observer import Observer
+from aurora.observe.sample import Missing
+from aurora.observe.snapshot import FleetSnapshot
+from aurora.resources import DecisionObject
+from aurora.resources.vocabulary import Action, Phase
+from aurora.state.advance import Learning, advance
+from aurora.state.memory import ModelMemory
+from aurora.state.system_state import SystemState
+from aurora.telemetry import Telemetry
+
+__all__ = ["Cycle", "Parts"]
+
+log = structlog.get_logger(__name__)
+
+_BREATH = 200
+"""Models after which the event loop gets a turn: watches and probes must not starve."""
+_REPEAT_S = 3600.0
+
+_SILENT = frozenset(
+    {
+        CheckReason.CONTROL_UNREADABLE,
+        CheckReason.KILL_SWITCH_SET,
+        CheckReason.PAUSED,
+        CheckReason.MODE_OBSERVE,
+        CheckReason.TARGET_NOT_FOUND,
+        CheckReason.TARGET_CONFLICT,
+        CheckReason.AUTOSCALER_CONFLICT,
+    }
+)
+"""Rejections that a condition of the ModelDeployment tells already; no Decision is made of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Everything that a cycle works with; factory.py puts it together."""
+
+    observer: Observer
+    followup: FollowUp
+    statuses: Statuses
+    keeper: MemoryKeeper
+    reverts: Reverts
+    telemetry: Telemetry
+    guardrails: Guardrails
+    leads: Callable[[], bool]
+    writes: Callable[[], int]
+
+
+@dataclass(slots=True)
+class Cycle:
+    """Runs cycles; keeps what was learned of each model between them."""
+
+    parts: Parts
+    memories: dict[ObjectKey, ModelMemory] = field(default_factory=dict)
+    ledger: Ledger = field(default_factory=Ledger)
+
+    async def run(self) -> None:
+        """One cycle. A process that does not lead observes and learns, and writes nothing."""
+        telemetry, written = self.parts.telemetry, self.parts.writes()
+        with self._timed("observe"):
+            snapshot = await self.parts.observer.observe(self._in_fallback())
+        if not snapshot.synced:
+            return
+        self.ledger = ledger_of(snapshot.decisions)
+        with self._timed("state"):
+            states = await self._advance(snapshot)
+        if self.parts.leads():
+            await self._lead(snapshot, states)
+        with self._timed("remember"):
+            await self.parts.keeper.keep(snapshot, states, self.memories)
+        self._report(snapshot, states)
+        telemetry.writes.set(self.parts.writes() - written)
+
+    async def _lead(self, snapshot: FleetSnapshot, states: Mapping[ObjectKey, SystemState]) -> None:
+        with self._timed("followup"):
+            decisions = await self.parts.followup.run(snapshot, states, self.ledger)
+        self.ledger = ledger_of(decisions)
+        with self._timed("decide"):
+            decisions = await self._decide(replace(snapshot, decisions=decisions), states)
+        with self._timed("status"):
+            await self.parts.statuses.write(snapshot, states, decisions)
+
+    async def _advance(self, snapshot: FleetSnapshot) -> dict[ObjectKey, SystemState]:
+        states: dict[ObjectKey, SystemState] = {}
+        for place, (key, observation) in enumerate(snapshot.models.items()):
+            memory = self.memories.get(key)
+            if memory is None:
+                memory = self.parts.keeper.recalled(key)
+            self.memories[key], states[key] = advance(
+                memory, observation, snapshot.at, learning=self._learning(key)
+            )
+            if place % _BREATH == _BREATH - 1:
+                await asyncio.sleep(0)
+        for gone in self.memories.keys() - snapshot.models.keys():
+            del self.memories[gone]
+        return states
+
+    def _learning(self, key: ObjectKey) -> Learning:
+        """Nothing is learned of the primary while callers are answered by the fallback."""
+        if open_fallback(self.ledger.of_model(key)) is not None:
+            return Learning(baseline=False, capacity=False)
+        return Learning(baseline=self.ledger.in_flight(key) is None)
+
+    def _in_fallback(self) -> frozenset[ObjectKey]:
+        return frozenset(
+            key
+            for key, entries in self.ledger.by_model.items()
+            if open_fallback(entries) is not None
+        )
+
+    async def _decide(
+        self, snapshot: FleetSnapshot, states: Mapping[ObjectKey, SystemState]
+    ) -> Mapping[ObjectKey, DecisionObject]:
+        """Plan, judge and start at most one action per model."""
+        decisions = dict(snapshot.decisions)
+        facts = fleet_facts(snapshot, self.ledger, cycle_s=self.parts.guardrails.cycle_s)
+        for place, (key, state) in enumerate(states.items()):
+            try:
+                started = await self._decide_one(snapshot, key, state, facts, decisions)
+            except ClusterError as error:
+                log.warning("a decision was not started", model=str(key), why=str(error))
+                continue
+            if started is not None:
+                decisions[ObjectKey(*started.key)] = started
+                self.ledger = ledger_of(decisions)
+                facts = fleet_facts(snapshot, self.ledger, cycle_s=facts.cycle_s)
+            if place % _BREATH == _BREATH - 1:
+                await asyncio.sleep(0)
+        return decisions
+
+    async def _decide_one(
+        self,
+        snapshot: FleetSnapshot,
+        key: ObjectKey,
+        state: SystemState,
+        facts: FleetFacts,
+        decisions: Mapping[ObjectKey, DecisionObject],
+    ) -> DecisionObject | None:
+        observation = snapshot.models[key]
+        if observation.model.metadata.deletion_timestamp is not None:
+            return None
+        found = deliberate(
+            observation,
+            state,
+            ledger=self.ledger,
+            fleet=facts,
+            guardrails=self.parts.guardrails,
+            recall=self.parts.keeper.recall,
+            adopted_floor=adopted_floor(observation.model),
+            reverted=self.parts.reverts.count(key, snapshot.monotonic),
+        )
+        if found is None or self._is_held(found):
+            return None
+        repeated = self._repeated(found, decisions)
+        if repeated is not None:
+            return await self.parts.followup.repeat(repeated, at=snapshot.at)
+        self.parts.telemetry.decisions.labels(
+            found.decision.action.value, type(found.verdict).__name__
+        ).inc()
+        return await self.parts.followup.start(
+            found, observation, decisions, state=state, memory=self.memories[key]
+        )
+
+    def _is_held(self, found: Deliberated) -> bool:
+        """Whether the answer is only "not yet", or nothing may be written at all."""
+        if isinstance(found.verdict, Approved):
+            return False
+        self.parts.telemetry.rejections.labels(found.verdict.reason.value).inc()
+        return found.verdict.reason in TRANSIENT or found.verdict.reason in _SILENT
+
+    def _repeated(
+        self, found: Deliberated, decisions: Mapping[ObjectKey, DecisionObject]
+    ) -> DecisionObject | None:
+        """An object that says the same already: an open proposal, or a rejection of this hour."""
+        if isinstance(found.verdict, Approved) and found.decision.action is not Action.ALERT:
+            return None
+        for entry in self.ledger.of_model(found.decision.model):
+            if entry.fingerprint != found.decision.fingerprint:
+                continue
+            waits = entry.phase is Phase.AWAITING_APPROVAL
+            recent = entry.decided_at >= found.decision.decided_at - _REPEAT_S
+            same = waits or (recent and isinstance(found.verdict, Rejected))
+            if same:
+                return decisions.get(ObjectKey(entry.model.namespace, entry.id))
+        return None
+
+    def _report(self, snapshot: FleetSnapshot, states: Mapping[ObjectKey, SystemState]) -> None:
+        telemetry = self.parts.telemetry
+        telemetry.models.set(len(snapshot.models))
+        telemetry.queries.set(snapshot.source.queries)
+        telemetry.in_flight.set(sum(1 for entry in self.ledger if entry.in_flight))
+        counts: dict[str, int] = {}
+        for state in states.values():
+            for reading in state.readings.values():
+                if isinstance(reading, Missing):
+                    counts[reading.gap.value] = counts.get(reading.gap.value, 0) + 1
+        telemetry.missing.clear()
+        for reason, count in counts.items():
+            telemetry.missing.labels(reason).set(count)
+
+    @contextmanager
+    def _timed(self, stage: str) -> Iterator[None]:
+        began = time.perf_counter()
+        try:
+            yield
+        except AuroraError as error:
+            log.warning("a stage of the cycle failed", stage=stage, why=str(error))
+            raise
+        finally:
+            self.parts.telemetry.cycle.labels(stage).observe(time.perf_counter() - began)

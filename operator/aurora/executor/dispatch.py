@@ -1,0 +1,253 @@
+"""Carries decisions through their phases: announce, remember the old values, write, confirm.
+
+The order is what makes a killed operator harmless. The undo hint is in the Decision's status, and
+the old values are on the ModelDeployment, before the first effect; whatever is found announced is
+brought about or recognised as done by reading the target.
+"""
+
+from collections.abc import Mapping
+
+import structlog
+
+from aurora.critic.verdict import Approved, NeedsApproval, Rejected, Verdict
+from aurora.errors import ConfigurationError, ForbiddenError
+from aurora.executor.actuators import plan_of, undo_plan
+from aurora.executor.book import DecisionBook
+from aurora.executor.effects import Effects, Result
+from aurora.executor.entries import entry_of
+from aurora.executor.keepsakes import Keepsakes
+from aurora.executor.plan import Plan, stored_changes
+from aurora.executor.projections import number, timestamp
+from aurora.executor.records import Records
+from aurora.memory.outcome import Outcome
+from aurora.observe.facts import ObjectKey
+from aurora.observe.snapshot import ModelObservation
+from aurora.planner.cases import CaseFeatures
+from aurora.planner.decision import Decision
+from aurora.reasons import ConditionReason
+from aurora.resources import ConditionType, DecisionObject
+from aurora.resources.vocabulary import Action, ConditionStatus, Phase
+
+__all__ = ["Dispatcher"]
+
+log = structlog.get_logger(__name__)
+
+Decisions = Mapping[ObjectKey, DecisionObject]
+
+
+class Dispatcher:
+    """Moves one Decision at a time; each method is one step and safe to repeat."""
+
+    def __init__(
+        self, book: DecisionBook, effects: Effects, keepsakes: Keepsakes, records: Records
+    ) -> None:
+        self._book = book
+        self._effects = effects
+        self._keepsakes = keepsakes
+        self._records = records
+
+    async def open(
+        self,
+        decision: Decision,
+        verdict: Verdict,
+        *,
+        features: CaseFeatures | None,
+        text: str,
+    ) -> DecisionObject:
+        """Make the object, the row and the Event of a decision."""
+        found = await self._book.open(decision, verdict, at=decision.decided_at)
+        await self._records.decided(
+            decision, verdict, uid=found.metadata.uid, features=features, text=text
+        )
+        await self._keepsakes.tell(
+            found,
+            reason=decision.reason.value if isinstance(verdict, Approved) else verdict.reason,
+            note=found.spec.message,
+            warning=not isinstance(verdict, Approved) or decision.action is Action.ALERT,
+        )
+        if isinstance(verdict, Rejected | NeedsApproval):
+            await self._keepsakes.annotate_model(found)
+        return found
+
+    async def execute(
+        self,
+        found: DecisionObject,
+        observation: ModelObservation,
+        decisions: Decisions,
+        *,
+        at: float,
+    ) -> DecisionObject:
+        """Bring a decision about; what was announced before a crash is taken up again."""
+        entry = entry_of(found)
+        announced = stored_changes(found.status.to_kubernetes())
+        try:
+            plan = Plan(announced) if announced else plan_of(entry, observation, decisions)
+            if plan.changes:
+                await self._keepsakes.keep_originals(observation.key, plan.changes)
+            if found.status.phase is not Phase.EXECUTING:
+                found = await self._enter(
+                    found, Phase.EXECUTING, at, ConditionReason.EXECUTING, changes=plan
+                )
+            result = await self._effects.bring_about(plan)
+        except (ConfigurationError, ForbiddenError) as error:
+            return await self._fail(found, str(error), at=at)
+        if result is not Result.DONE:
+            return await self._fail(found, _failure(result), at=at)
+        return await self._confirm(found, plan, at=at)
+
+    async def _confirm(self, found: DecisionObject, plan: Plan, *, at: float) -> DecisionObject:
+        alert = found.spec.action is Action.ALERT
+        phase = Phase.COMPLETED if alert else Phase.VERIFYING
+        found = await self._enter(
+            found, phase, at, ConditionReason.EXECUTED, changes=plan, applied=True, done=True
+        )
+        await self._keepsakes.annotate(found, plan.changes)
+        if alert:
+            await self._keepsakes.notify(found)
+        else:
+            await self._keepsakes.tell(
+                found, reason=ConditionReason.EXECUTED, note=_done(found), warning=False
+            )
+        return found
+
+    async def _fail(self, found: DecisionObject, why: str, *, at: float) -> DecisionObject:
+        log.warning("a decision could not be executed", decision=found.metadata.name, why=why)
+        found = await self._enter(
+            found, Phase.FAILED, at, ConditionReason.EXECUTION_FAILED, message=why
+        )
+        await self._keepsakes.tell(
+            found, reason=ConditionReason.EXECUTION_FAILED, note=why, warning=True
+        )
+        await self._keepsakes.annotate_model(found)
+        return found
+
+    async def settle(self, found: DecisionObject, outcome: Outcome, *, at: float) -> DecisionObject:
+        """Write what measurement said, and begin the undo where it has to go."""
+        await self._records.measured(found.metadata.name, outcome)
+        phase = Phase.ROLLING_BACK if outcome.undo else Phase.COMPLETED
+        found = await self._book.move(
+            found,
+            phase,
+            at=at,
+            condition=(
+                ConditionType.VERIFIED,
+                ConditionStatus.TRUE,
+                str(ConditionReason.OUTCOME_VERIFIED),
+                f"{outcome.verdict}: {outcome.message}",
+            ),
+            outcome=_outcome_status(outcome),
+        )
+        await self._records.entered(found.metadata.name, phase, at=at)
+        await self._keepsakes.tell(
+            found,
+            reason=ConditionReason.OUTCOME_VERIFIED,
+            note=f"{outcome.verdict}: {outcome.message}",
+            warning=outcome.undo,
+        )
+        await self._keepsakes.annotate_model(found)
+        return found
+
+    async def undo(self, found: DecisionObject, *, at: float) -> DecisionObject:
+        """Write the old values back, unless somebody else wrote others meanwhile."""
+        try:
+            result = await self._effects.bring_about(undo_plan(found))
+            why = "" if result is Result.DONE else _failure(result)
+        except (ConfigurationError, ForbiddenError) as error:
+            why = str(error)
+        if why:
+            return await self._move_back(found, Phase.FAILED, ConditionReason.UNDO_FAILED, why, at)
+        found = await self._move_back(found, Phase.ROLLED_BACK, ConditionReason.UNDONE, "", at)
+        await self._keepsakes.tidy(ObjectKey(found.metadata.namespace, found.spec.model_ref.name))
+        return found
+
+    async def close(  # noqa: PLR0913 - one answer, all by name
+        self,
+        found: DecisionObject,
+        phase: Phase,
+        reason: str,
+        *,
+        at: float,
+        message: str = "",
+        who: str = "",
+    ) -> DecisionObject:
+        """End or approve a proposal: Approved, Denied, Expired or Rejected."""
+        status = ConditionStatus.TRUE if phase is Phase.APPROVED else ConditionStatus.FALSE
+        found = await self._book.move(
+            found,
+            phase,
+            at=at,
+            condition=(ConditionType.APPROVED, status, reason, message),
+            decided_by=who,
+        )
+        await self._records.entered(found.metadata.name, phase, at=at, detail=message)
+        note = f"{phase} by {who}. {message}" if who else f"{phase}. {message}"
+        warning = phase is not Phase.APPROVED
+        await self._keepsakes.tell(found, reason=reason, note=note.strip(), warning=warning)
+        await self._keepsakes.annotate_model(found)
+        return found
+
+    async def _move_back(
+        self, found: DecisionObject, phase: Phase, reason: ConditionReason, why: str, at: float
+    ) -> DecisionObject:
+        status = ConditionStatus.TRUE if phase is Phase.ROLLED_BACK else ConditionStatus.FALSE
+        condition = (ConditionType.ROLLED_BACK, status, str(reason), why or reason.sentence)
+        found = await self._book.move(found, phase, at=at, condition=condition)
+        await self._records.entered(found.metadata.name, phase, at=at, detail=why)
+        await self._keepsakes.tell(found, reason=reason, note=why or reason.sentence, warning=True)
+        await self._keepsakes.annotate(found, stored_changes(found.status.to_kubernetes()))
+        return found
+
+    async def _enter(  # noqa: PLR0913 - one step of a status, all by name
+        self,
+        found: DecisionObject,
+        phase: Phase,
+        at: float,
+        reason: ConditionReason,
+        *,
+        changes: Plan | None = None,
+        applied: bool = False,
+        done: bool = False,
+        message: str = "",
+    ) -> DecisionObject:
+        status = ConditionStatus.TRUE if done else ConditionStatus.FALSE
+        found = await self._book.move(
+            found,
+            phase,
+            at=at,
+            condition=(ConditionType.EXECUTED, status, str(reason), message or reason.sentence),
+            changes=changes.changes if changes is not None else None,
+            applied=applied,
+        )
+        await self._records.entered(found.metadata.name, phase, at=at, detail=message)
+        return found
+
+
+def _failure(result: Result) -> str:
+    if result is Result.GONE:
+        return "the target does not exist any more, or was made anew"
+    return "somebody else set another value meanwhile: it was not overwritten"
+
+
+def _done(found: DecisionObject) -> str:
+    parameters = found.spec.parameters
+    steps = [
+        f"{name} {parameters.from_.get(name, 'none')} to {value}"
+        for name, value in parameters.to.items()
+        if name != "undo"
+    ]
+    return f"{found.spec.action} of {found.spec.target.name}: {', '.join(steps)}."
+
+
+def _outcome_status(outcome: Outcome) -> dict[str, object]:
+    made: dict[str, object] = {
+        "verdict": outcome.verdict.value,
+        "message": outcome.message[:1024],
+        "measuredAt": timestamp(outcome.measured_at),
+    }
+    for name in ("effect", "low", "high"):
+        value = getattr(outcome, name)
+        if value is not None:
+            made[name] = number(value)
+    if outcome.unit:
+        made["unit"] = outcome.unit
+    return made

@@ -1,0 +1,237 @@
+"""Takes every open Decision one step further, and starts new ones."""
+
+from collections.abc import Mapping
+
+import structlog
+
+from aurora.critic.chain import judge, judge_approved
+from aurora.critic.ledger import Ledger, LedgerEntry
+from aurora.critic.reasons import TRANSIENT
+from aurora.critic.request import ActionRequest, CriticInput, fleet_facts
+from aurora.critic.verdict import Approved, Rejected, Verdict
+from aurora.deliberation import Deliberated, Guardrails
+from aurora.errors import ClusterError
+from aurora.executor.book import DecisionBook
+from aurora.executor.dispatch import Dispatcher
+from aurora.executor.entries import entry_of, ledger_of
+from aurora.executor.lifecycle import (
+    Next,
+    Step,
+    approvals_by_decision,
+    first_phase_of,
+    next_step,
+)
+from aurora.executor.restore import Restorer
+from aurora.executor.reverts import Reverts
+from aurora.executor.surroundings import surroundings_of
+from aurora.memory.contract import contract_of
+from aurora.memory.keeper import MemoryKeeper
+from aurora.memory.outcome import settle
+from aurora.observe.facts import ObjectKey
+from aurora.observe.snapshot import FleetSnapshot, ModelObservation
+from aurora.reasons import ConditionReason
+from aurora.resources import Approval, DecisionObject
+from aurora.resources.vocabulary import Phase
+from aurora.state.memory import ModelMemory
+from aurora.state.system_state import SystemState
+from aurora.telemetry import Telemetry
+
+__all__ = ["FollowUp"]
+
+log = structlog.get_logger(__name__)
+
+REPEAT_S = 3600.0
+_ANSWERS = {
+    Step.APPROVE: (Phase.APPROVED, ConditionReason.APPROVED_BY_PERSON),
+    Step.DENY: (Phase.DENIED, ConditionReason.DENIED_BY_PERSON),
+    Step.EXPIRE: (Phase.EXPIRED, ConditionReason.EXPIRED),
+}
+Decisions = Mapping[ObjectKey, DecisionObject]
+States = Mapping[ObjectKey, SystemState]
+
+
+class FollowUp:
+    """One step per Decision and cycle; a step that fails is taken again in the next cycle."""
+
+    def __init__(  # noqa: PLR0913 - parts put together once by the factory
+        self,
+        *,
+        dispatcher: Dispatcher,
+        book: DecisionBook,
+        restorer: Restorer,
+        keeper: MemoryKeeper,
+        reverts: Reverts,
+        guardrails: Guardrails,
+        telemetry: Telemetry,
+    ) -> None:
+        self._dispatcher = dispatcher
+        self._book = book
+        self._restorer = restorer
+        self._keeper = keeper
+        self._reverts = reverts
+        self._guardrails = guardrails
+        self._telemetry = telemetry
+
+    async def run(self, snapshot: FleetSnapshot, states: States, ledger: Ledger) -> Decisions:
+        """Take every open Decision one step further; returns the Decisions as they stand then."""
+        self._reverts.look(ledger, snapshot.models, snapshot.monotonic)
+        await self._restorer.restore_deleted(snapshot)
+        approvals = approvals_by_decision(snapshot.approvals)
+        decisions = dict(snapshot.decisions)
+        for key, found in snapshot.decisions.items():
+            named = (found.metadata.namespace, found.metadata.name, found.metadata.uid)
+            step = self._step(found, approvals.get(named, ()), snapshot)
+            if step.step is Step.NOTHING:
+                continue
+            try:
+                decisions[key] = await self._take(step, found, snapshot, states, decisions)
+            except ClusterError as error:
+                log.warning("a step waits", decision=str(key), step=step.step, why=str(error))
+        return decisions
+
+    def _step(
+        self, found: DecisionObject, approvals: tuple[Approval, ...], snapshot: FleetSnapshot
+    ) -> Next:
+        model = snapshot.models.get(_model_of(found))
+        if model is None or model.model.metadata.deletion_timestamp is not None:
+            return Next(Step.NOTHING)
+        return next_step(found, approvals, at=snapshot.at)
+
+    async def _take(
+        self,
+        step: Next,
+        found: DecisionObject,
+        snapshot: FleetSnapshot,
+        states: States,
+        decisions: Decisions,
+    ) -> DecisionObject:
+        at = snapshot.at
+        if step.step in _ANSWERS:
+            phase, reason = _ANSWERS[step.step]
+            return await self._dispatcher.close(
+                found, phase, str(reason), at=at, message=step.why, who=step.who
+            )
+        if step.step is Step.JUDGE:
+            return await self._book.move(found, first_phase_of(found), at=at)
+        if step.step is Step.EXECUTE:
+            return await self._execute(found, snapshot, states, decisions)
+        if step.step is Step.MEASURE:
+            return await self._measure(found, snapshot, states, decisions)
+        return await self._dispatcher.undo(found, at=at)
+
+    async def _execute(
+        self,
+        found: DecisionObject,
+        snapshot: FleetSnapshot,
+        states: States,
+        decisions: Decisions,
+    ) -> DecisionObject:
+        """Ask the critic again on fresh state; what was announced already is only finished."""
+        observation = snapshot.models[_model_of(found)]
+        if found.status.phase is Phase.APPROVED:
+            verdict = self._ask_again(found, snapshot, states, decisions)
+            if isinstance(verdict, Rejected):
+                if verdict.reason in TRANSIENT and not _expired(found, snapshot.at):
+                    return found
+                return await self._dispatcher.close(
+                    found, Phase.REJECTED, verdict.reason, at=snapshot.at, message=verdict.message
+                )
+        return await self._dispatcher.execute(found, observation, decisions, at=snapshot.at)
+
+    def _ask_again(
+        self,
+        found: DecisionObject,
+        snapshot: FleetSnapshot,
+        states: States,
+        decisions: Decisions,
+    ) -> Verdict:
+        """A person's approval answers every reservation, but no guardrail that rejects."""
+        key = _model_of(found)
+        ledger = ledger_of(decisions)
+        given = CriticInput(
+            request=_request(found, entry_of(found)),
+            observation=snapshot.models[key],
+            state=states[key],
+            fleet=fleet_facts(snapshot, ledger, cycle_s=self._guardrails.cycle_s),
+            ledger=ledger,
+            at=snapshot.at,
+            blast_radius=self._guardrails.blast_radius(len(snapshot.models)),
+            reverted=self._reverts.count(key, snapshot.monotonic),
+        )
+        by_person = found.status.decided_by not in {None, "", "aurora"}
+        return judge_approved(given) if by_person else judge(given)
+
+    async def _measure(
+        self,
+        found: DecisionObject,
+        snapshot: FleetSnapshot,
+        states: States,
+        decisions: Decisions,
+    ) -> DecisionObject:
+        key = _model_of(found)
+        entry = entry_of(found)
+        if entry.executed_at is None:
+            return found
+        outcome = settle(
+            contract_of(found, executed_at=entry.executed_at),
+            state=states[key],
+            before=self._keeper.memory_before(entry, states[key]),
+            around=surroundings_of(entry, snapshot.models[key], ledger_of(decisions)),
+            verification=snapshot.models[key].model.spec.autonomy.verification,
+        )
+        if outcome is None:
+            return found
+        self._telemetry.outcomes.labels(entry.action.value, outcome.verdict.value).inc()
+        settled = await self._dispatcher.settle(found, outcome, at=snapshot.at)
+        await self._keeper.learned(entry.id)
+        return settled
+
+    async def start(
+        self,
+        found: Deliberated,
+        observation: ModelObservation,
+        decisions: Decisions,
+        *,
+        state: SystemState,
+        memory: ModelMemory,
+    ) -> DecisionObject:
+        """Make the Decision object and, when it is approved, carry it out."""
+        decision, verdict = found.decision, found.verdict
+        features, text = self._keeper.case_of(decision)
+        opened = await self._dispatcher.open(decision, verdict, features=features, text=text)
+        if not isinstance(verdict, Approved):
+            return opened
+        self._keeper.remember_before(decision.id, memory)
+        return await self._dispatcher.execute(opened, observation, decisions, at=state.at)
+
+    async def repeat(self, found: DecisionObject, *, at: float) -> DecisionObject | None:
+        """Count a repeat, hourly at most."""
+        created = found.metadata.creation_timestamp
+        last = found.status.last_seen or created
+        if last is None or at - last.timestamp() < REPEAT_S:
+            return None
+        return await self._book.repeat(found, at=at)
+
+
+def _model_of(found: DecisionObject) -> ObjectKey:
+    return ObjectKey(found.metadata.namespace, found.spec.model_ref.name)
+
+
+def _expired(found: DecisionObject, at: float) -> bool:
+    return found.spec.expires_at is not None and at >= found.spec.expires_at.timestamp()
+
+
+def _request(found: DecisionObject, entry: LedgerEntry) -> ActionRequest:
+    """What comes back from the API server is input: target and bounds are checked again."""
+    return ActionRequest(
+        decision_id=entry.id,
+        model=entry.model,
+        target_uid=entry.target,
+        action=entry.action,
+        direction=entry.direction,
+        before=entry.before,
+        after=entry.after,
+        confidence=found.spec.confidence_percent / 100,
+        protective=entry.protective,
+        fingerprint=entry.fingerprint,
+    )

@@ -1,0 +1,128 @@
+"""What a decision leaves on other objects: old values, annotations, Events, messages."""
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import structlog
+
+from aurora.errors import ClusterError, ConflictError, NotFoundError
+from aurora.executor.changes import Change, Progress, by_object, progress
+from aurora.executor.originals import keep_originals, originals_of, release, remember_decision
+from aurora.executor.plan import ref_of_change
+from aurora.executor.projections import stored_annotation
+from aurora.kube.client import KubeClient
+from aurora.kube.events import EventRecorder
+from aurora.kube.jsonpatch import Operation
+from aurora.kube.kinds import DECISION, MODEL_DEPLOYMENT, Ref
+from aurora.kube.writer import Writer
+from aurora.observe.facts import ObjectKey
+from aurora.resources import DecisionObject, ModelDeployment
+
+__all__ = ["Keepsakes", "Notifier"]
+
+log = structlog.get_logger(__name__)
+
+_ATTEMPTS = 3
+
+
+class Notifier(Protocol):
+    """Tells people outside of the cluster."""
+
+    async def notify(self, found: DecisionObject) -> None: ...
+
+
+class Keepsakes:
+    """Writes what tells of a decision. Old values are a must; the rest never stops the loop."""
+
+    def __init__(
+        self, client: KubeClient, writer: Writer, events: EventRecorder, notifier: Notifier
+    ) -> None:
+        self._client = client
+        self._writer = writer
+        self._events = events
+        self._notifier = notifier
+
+    async def keep_originals(self, model: ObjectKey, changes: Sequence[Change]) -> None:
+        """Remember the old values on the ModelDeployment; raises when that is not possible."""
+        ref = Ref(MODEL_DEPLOYMENT, *model)
+        for attempt in range(_ATTEMPTS):
+            found = await self._client.get(ref)
+            if found is None:
+                raise NotFoundError(f"{ref} is gone")
+            try:
+                await self._patch(ref, keep_originals(found, changes))
+            except ConflictError:
+                if attempt == _ATTEMPTS - 1:
+                    raise
+            else:
+                return
+
+    async def tidy(self, model: ObjectKey) -> None:
+        """Let the ModelDeployment go when everything stands as it was found."""
+        ref = Ref(MODEL_DEPLOYMENT, *model)
+        try:
+            found = await self._client.get(ref)
+            if found is None:
+                return
+            kept = tuple(originals_of(ModelDeployment.parse(found)).values())
+            if kept and not await self._restored(kept):
+                return
+            await self._patch(ref, release(found))
+        except ClusterError as error:
+            log.info("the old values are still kept", model=str(model), why=str(error))
+
+    async def _restored(self, kept: Sequence[Change]) -> bool:
+        for (ref, subresource), group in by_object(kept).items():
+            found = await self._client.get(ref_of_change(ref), subresource)
+            if found is None or found["metadata"]["uid"] != ref.uid:
+                continue
+            if progress(group, found) is not Progress.APPLIED:
+                return False
+        return True
+
+    async def annotate(self, found: DecisionObject, changes: Sequence[Change]) -> None:
+        """Put the decision on the ModelDeployment and on every object that it changed."""
+        await self.annotate_model(found)
+        for ref in dict.fromkeys(change.ref for change in changes):
+            await self._annotate(ref_of_change(ref), found)
+
+    async def annotate_model(self, found: DecisionObject) -> None:
+        """Put the decision on the ModelDeployment."""
+        ref = Ref(MODEL_DEPLOYMENT, found.metadata.namespace, found.spec.model_ref.name)
+        await self._annotate(ref, found)
+
+    async def _annotate(self, ref: Ref, decision: DecisionObject) -> None:
+        for _ in range(_ATTEMPTS):
+            try:
+                found = await self._client.get(ref)
+                if found is not None:
+                    await self._patch(ref, remember_decision(found, stored_annotation(decision)))
+            except ConflictError:
+                continue
+            except ClusterError as error:
+                log.info("the annotation was not written", object=str(ref), why=str(error))
+            return
+
+    async def tell(self, found: DecisionObject, *, reason: str, note: str, warning: bool) -> None:
+        """Record an Event about the ModelDeployment, related to the Decision."""
+        namespace = found.metadata.namespace
+        regarding = Ref(MODEL_DEPLOYMENT, namespace, found.spec.model_ref.name)
+        try:
+            await self._events.record(
+                regarding,
+                uid=found.spec.model_ref.uid,
+                reason=str(reason),
+                note=note,
+                action=found.spec.action.value,
+                kind="Warning" if warning else "Normal",
+                related=Ref(DECISION, namespace, found.metadata.name),
+            )
+        except ClusterError as error:
+            log.info("the Event was not written", decision=found.metadata.name, why=str(error))
+
+    async def notify(self, found: DecisionObject) -> None:
+        """Tell people outside of the cluster."""
+        await self._notifier.notify(found)
+
+    async def _patch(self, ref: Ref, operations: list[Operation]) -> dict[str, Any] | None:
+        return await self._writer.patch_json(ref, operations) if operations else None

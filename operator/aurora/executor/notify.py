@@ -1,0 +1,82 @@
+"""Sends alerts and requests for approval to the webhooks that a ModelDeployment names."""
+
+import base64
+import binascii
+from typing import Any
+
+import structlog
+from pydantic import SecretStr
+
+from aurora.errors import ClusterError
+from aurora.executor.alert import WebhookSender
+from aurora.kube.client import KubeClient
+from aurora.kube.kinds import SECRET, Ref
+from aurora.observe.facts import ObjectKey
+from aurora.observe.fleet import Fleet
+from aurora.resources import DecisionObject
+from aurora.resources.references import SecretKeyRef
+
+__all__ = ["WebhookNotifier", "payload_of"]
+
+log = structlog.get_logger(__name__)
+
+
+def payload_of(found: DecisionObject) -> dict[str, Any]:
+    """What a receiver gets: the decision in plain words and numbers, no secret of the cluster."""
+    spec, status = found.spec, found.status
+    return {
+        "decision": found.metadata.name,
+        "namespace": found.metadata.namespace,
+        "model": spec.model_ref.name,
+        "action": spec.action.value,
+        "reason": spec.reason,
+        "message": spec.message,
+        "confidencePercent": spec.confidence_percent,
+        "phase": status.phase.value if status.phase is not None else "",
+        "from": dict(spec.parameters.from_),
+        "to": dict(spec.parameters.to),
+        "evidence": [one.to_kubernetes() for one in spec.evidence],
+    }
+
+
+class WebhookNotifier:
+    """Reads URL and key at the moment of sending, so that a rotated secret is honoured."""
+
+    def __init__(
+        self,
+        client: KubeClient,
+        fleet: Fleet,
+        sender: WebhookSender,
+        *,
+        secret: SecretStr | None,
+    ) -> None:
+        self._client = client
+        self._fleet = fleet
+        self._sender = sender
+        self._secret = secret.get_secret_value().encode() if secret is not None else None
+
+    async def notify(self, found: DecisionObject) -> None:
+        """Send to every receiver; what fails is logged, an alert stands in Events all the same."""
+        namespace = found.metadata.namespace
+        model = self._fleet.models.get(ObjectKey(namespace, found.spec.model_ref.name))
+        for one in model.spec.notifications if model is not None else ():
+            url = await self._value(namespace, one.webhook.secret_ref)
+            key = one.webhook.signature_secret_ref
+            secret = self._secret if key is None else await self._value(namespace, key)
+            if url is None:
+                continue
+            why = await self._sender.send(
+                url.decode(errors="replace"), payload_of(found), secret=secret
+            )
+            if why:
+                log.warning("a webhook was not told", decision=found.metadata.name, why=why)
+
+    async def _value(self, namespace: str, ref: SecretKeyRef) -> bytes | None:
+        try:
+            secret = await self._client.get(Ref(SECRET, namespace, ref.name))
+            data = (secret or {}).get("data") or {}
+            return base64.b64decode(data[ref.key], validate=True)
+        except (ClusterError, KeyError, binascii.Error, TypeError) as error:
+            kind = type(error).__name__
+            log.warning("a webhook's secret cannot be read", secret=ref.name, why=kind)
+            return None

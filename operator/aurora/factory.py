@@ -1,0 +1,212 @@
+"""The composition root: puts the parts of one process together from its settings."""
+
+import os
+import socket
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import aiohttp
+
+from aurora.config import Settings
+from aurora.cycle import Cycle, Parts
+from aurora.deliberation import Guardrails
+from aurora.executor.alert import WebhookSender
+from aurora.executor.book import DecisionBook
+from aurora.executor.dispatch import Dispatcher
+from aurora.executor.effects import Effects
+from aurora.executor.followup import FollowUp
+from aurora.executor.keepsakes import Keepsakes
+from aurora.executor.notify import WebhookNotifier
+from aurora.executor.records import Records
+from aurora.executor.restore import Restorer
+from aurora.executor.reverts import Reverts
+from aurora.executor.statuses import Statuses
+from aurora.kube.client import KubeClient
+from aurora.kube.connection import Connection
+from aurora.kube.control import ControlSwitch
+from aurora.kube.counter import RequestCounter
+from aurora.kube.events import EventRecorder
+from aurora.kube.kinds import DECISION, LEASE, OPTIONAL_KINDS, WATCHED_KINDS, Kind, Ref
+from aurora.kube.lease import LeaderLease
+from aurora.kube.writer import Writer
+from aurora.memory.casebook import Casebook
+from aurora.memory.embed import choose_embedder
+from aurora.memory.keeper import MemoryKeeper
+from aurora.observe.fleet import Fleet
+from aurora.observe.observer import Observer
+from aurora.observe.probe import HttpProber
+from aurora.observe.prometheus import PrometheusSettings, PrometheusClient
+from aurora.observe.queries.settings import MetricsSettings
+from aurora.observe.reader import MetricsReader
+from aurora.store import Store
+from aurora.telemetry import Telemetry
+
+__all__ = ["LEASE_NAME", "OperatorParts", "connection_of", "operator_parts", "watched_kinds"]
+
+LEASE_NAME = "aurora-leader"
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorParts:
+    """What `aurora operator` runs."""
+
+    client: KubeClient
+    fleet: Fleet
+    lease: LeaderLease
+    cycle: Cycle
+    telemetry: Telemetry
+
+
+def connection_of(settings: Settings) -> Connection:
+    """Where the API server is; without a kubeconfig, the pod's own service account."""
+    return Connection(settings.kubeconfig, settings.kube_context)
+
+
+async def watched_kinds(client: KubeClient) -> tuple[Kind, ...]:
+    """Every kind that is watched: optional ones only where they are served."""
+    absent = [kind for kind in OPTIONAL_KINDS if not await client.served(kind)]
+    return tuple(kind for kind in WATCHED_KINDS if kind not in absent)
+
+
+@asynccontextmanager
+async def operator_parts(settings: Settings) -> AsyncIterator[OperatorParts]:
+    """Open everything that the operator needs, and close it in reverse order.
+
+    Raises:
+        ClusterError: the API server cannot be reached.
+        StoreError: the record store cannot be opened.
+        ConfigurationError: a setting is wrong.
+    """
+    async with AsyncExitStack() as stack:
+        counter = RequestCounter()
+        client = await stack.enter_async_context(
+            KubeClient(connection_of(settings), observer=counter)
+        )
+        fleet = Fleet(control_namespace=settings.namespace, watched=await watched_kinds(client))
+        identity = f"{socket.gethostname()}_{os.getpid()}"
+        lease = LeaderLease(client, Ref(LEASE, settings.namespace, LEASE_NAME), identity=identity)
+        session = await stack.enter_async_context(aiohttp.ClientSession())
+        store = await Store.open(settings.store_url)
+        stack.push_async_callback(store.close)
+        source = PrometheusClient(_prometheus(settings))
+        stack.callback(source.close)
+        cycle = await _cycle(
+            settings,
+            client=client,
+            fleet=fleet,
+            lease=lease,
+            session=session,
+            store=store,
+            source=source,
+            counter=counter,
+            identity=identity,
+        )
+        yield OperatorParts(client, fleet, lease, cycle, cycle.parts.telemetry)
+
+
+async def _cycle(  # noqa: PLR0913 - the process's resources, all by name
+    settings: Settings,
+    *,
+    client: KubeClient,
+    fleet: Fleet,
+    lease: LeaderLease,
+    session: aiohttp.ClientSession,
+    store: Store,
+    source: PrometheusClient,
+    counter: RequestCounter,
+    identity: str,
+) -> Cycle:
+    telemetry, reverts = Telemetry(), Reverts()
+    guardrails = _guardrails(settings)
+    writer = Writer(client, fence=lease, switch=ControlSwitch(client, namespace=settings.namespace))
+    effects = Effects(client, writer)
+    keeper = await _keeper(settings, store)
+    events = EventRecorder(client, fence=lease, instance=identity)
+    notifier = WebhookNotifier(
+        client,
+        fleet,
+        WebhookSender(session, settings.webhook_hosts),
+        secret=settings.webhook_secret,
+    )
+    book = DecisionBook(
+        client, writer, seen=lambda body: fleet.apply_event(DECISION, "MODIFIED", body)
+    )
+    followup = FollowUp(
+        dispatcher=Dispatcher(
+            book, effects, Keepsakes(client, writer, events, notifier), Records(store)
+        ),
+        book=book,
+        restorer=Restorer(client, writer, effects),
+        keeper=keeper,
+        reverts=reverts,
+        guardrails=guardrails,
+        telemetry=telemetry,
+    )
+    reader = MetricsReader(source, _metrics(settings), allow_custom=settings.allow_custom_queries)
+    return Cycle(
+        Parts(
+            observer=Observer(
+                fleet,
+                reader,
+                HttpProber(session, settings.probe_url),
+                wall=time.time,
+                monotonic=time.monotonic,
+            ),
+            followup=followup,
+            statuses=Statuses(writer, fleet, reverts),
+            keeper=keeper,
+            reverts=reverts,
+            telemetry=telemetry,
+            guardrails=guardrails,
+            leads=lease.held,
+            writes=lambda: counter.writes,
+        )
+    )
+
+
+async def _keeper(settings: Settings, store: Store) -> MemoryKeeper:
+    casebook = await Casebook.open(
+        store,
+        settings.index_path or Path("aurora-index"),
+        choose_embedder(),
+        clock=time.time,
+    )
+    keeper = MemoryKeeper(
+        store, casebook, retention_days=settings.retention_days, refresh=casebook.refresh
+    )
+    await keeper.load()
+    return keeper
+
+
+def _guardrails(settings: Settings) -> Guardrails:
+    return Guardrails(
+        settings.blast_radius_percent, settings.blast_radius_minimum, settings.cycle_seconds
+    )
+
+
+def _metrics(settings: Settings) -> MetricsSettings:
+    stale = round(settings.metrics_stale_seconds)
+    return MetricsSettings(
+        window_s=round(settings.metrics_window_seconds),
+        stale_after_s=stale,
+        remember_s=max(600, stale),
+    )
+
+
+def _prometheus(settings: Settings) -> PrometheusSettings:
+    token, password = settings.prometheus_token, settings.prometheus_password
+    headers = {
+        name: value.get_secret_value() for name, value in settings.prometheus_headers.items()
+    }
+    return PrometheusSettings(
+        url=settings.prometheus_url,
+        token=token.get_secret_value() if token is not None else "",
+        username=settings.prometheus_username,
+        password=password.get_secret_value() if password is not None else "",
+        ca_file=settings.prometheus_ca_file,
+        headers=headers,
+        deadline_s=max(2.0, min(12.0, settings.cycle_seconds * 0.8)),
+    )

@@ -1,0 +1,130 @@
+"""One FleetSnapshot per cycle: the watches' facts and the metrics, put together."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Protocol
+
+from aurora.observe.cluster import ClusterView, view
+from aurora.observe.facts import ObjectKey, ProbeFacts
+from aurora.observe.fleet import Fleet
+from aurora.observe.sample import Signal
+from aurora.observe.snapshot import FleetSnapshot, ModelObservation
+from aurora.observe.view import MetricsView, Wanted
+
+__all__ = ["Observer"]
+
+_ALWAYS = frozenset(Signal) - {Signal.ACCURACY, Signal.DRIFT_SCORE}
+_QUALITY = frozenset({Signal.ACCURACY, Signal.DRIFT_SCORE})
+Key = tuple[str, str]
+
+
+class Metrics(Protocol):
+    """`aurora.observe.reader.MetricsReader` is one."""
+
+    async def read(self, at: float, wanted: Mapping[Key, Wanted]) -> MetricsView: ...
+
+
+class Prober(Protocol):
+    """Asks a model's pods whether they answer."""
+
+    async def probe(self, observation: ModelObservation) -> ProbeFacts: ...
+
+
+class Observer:
+    """Looks at everything once.
+
+    Args:
+        fleet: filled by the watches.
+        metrics: reads the metrics source.
+        prober: asks pods of models whose traffic goes to the fallback.
+        wall: seconds since the epoch; monotonic: seconds within this process.
+    """
+
+    def __init__(
+        self,
+        fleet: Fleet,
+        metrics: Metrics,
+        prober: Prober,
+        *,
+        wall: Callable[[], float],
+        monotonic: Callable[[], float],
+    ) -> None:
+        self._fleet = fleet
+        self._metrics = metrics
+        self._prober = prober
+        self._wall = wall
+        self._monotonic = monotonic
+
+    async def observe(self, in_fallback: frozenset[ObjectKey]) -> FleetSnapshot:
+        """Take the snapshot.
+
+        Args:
+            in_fallback: models whose traffic goes to the fallback: their signals are what callers
+                see there, and their own pods are probed.
+        """
+        at = self._wall()
+        cluster = view(self._fleet, at=at)
+        served_by = {
+            key: self._workload(one, fallback=key in in_fallback)
+            for key, one in cluster.models.items()
+        }
+        wanted = {
+            served_by[key]: _wanted(one, fallback=key in in_fallback)
+            for key, one in cluster.models.items()
+        }
+        metrics = await self._metrics.read(at, wanted)
+        models = {key: _merged(one, metrics, served_by[key]) for key, one in cluster.models.items()}
+        for key in in_fallback & models.keys():
+            models[key] = replace(models[key], probe=await self._prober.probe(models[key]))
+        return self._snapshot(at, cluster, models, metrics)
+
+    def _snapshot(
+        self,
+        at: float,
+        cluster: ClusterView,
+        models: Mapping[ObjectKey, ModelObservation],
+        metrics: MetricsView,
+    ) -> FleetSnapshot:
+        return FleetSnapshot(
+            at=at,
+            monotonic=self._monotonic(),
+            synced=cluster.synced,
+            models=models,
+            decisions=cluster.decisions,
+            approvals=cluster.approvals,
+            control=cluster.control,
+            nodes=cluster.nodes,
+            source=metrics.source,
+        )
+
+    def _workload(self, one: ModelObservation, *, fallback: bool) -> Key:
+        """The workload that callers are answered by."""
+        own = (one.key.namespace, one.model.spec.target_ref.name)
+        selector = one.fallback_service.selector if fallback and one.fallback_service else None
+        if not selector:
+            return own
+        for pod in self._fleet.pods.values():
+            if pod.key.namespace == one.key.namespace and selector.items() <= pod.labels.items():
+                return (pod.key.namespace, pod.workload)
+        return own
+
+
+def _wanted(one: ModelObservation, *, fallback: bool) -> Wanted:
+    spec = one.model.spec
+    queries = spec.metrics.queries.by_signal() if spec.metrics.queries is not None else {}
+    ready = sum(pod.ready and not pod.deleting for pod in one.pods)
+    drifts = spec.objectives.accuracy_percent is not None
+    return Wanted(
+        engine=spec.engine.value,
+        signals=_ALWAYS | _QUALITY if drifts else _ALWAYS,
+        queries={Signal(name): text for name, text in queries.items()},
+        min_samples=spec.metrics.min_samples,
+        ready_pods=None if fallback else ready,
+        armed=one.target.armed if one.target is not None else None,
+        per_pod=fallback,
+    )
+
+
+def _merged(one: ModelObservation, metrics: MetricsView, key: Key) -> ModelObservation:
+    found = metrics.workloads[key]
+    return replace(one, signals=found.signals, queries=found.queries, pod_readings=found.pods)

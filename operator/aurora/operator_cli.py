@@ -1,0 +1,84 @@
+"""`aurora operator` and `aurora uninstall`."""
+
+import asyncio
+from pathlib import Path
+from typing import Annotated
+
+import structlog
+import typer
+
+from aurora.config import Settings
+from aurora.errors import ClusterError
+
+__all__ = ["operator", "uninstall"]
+
+log = structlog.get_logger(__name__)
+
+Kubeconfig = Annotated[
+    Path | None, typer.Option(help="Kubeconfig; default is KUBECONFIG, then the pod's own rights.")
+]
+Context = Annotated[str | None, typer.Option(help="Context of the kubeconfig.")]
+
+
+def operator(
+    kubeconfig: Kubeconfig = None,
+    context: Context = None,
+    prometheus_url: Annotated[
+        str | None, typer.Option(help="Base URL of Prometheus; default AURORA_PROMETHEUS_URL.")
+    ] = None,
+    namespace: Annotated[
+        str | None, typer.Option(help="Namespace of the Lease and of aurora-control.")
+    ] = None,
+) -> None:
+    """Run the operator: watch, decide, act, measure, undo. Settings are AURORA_... variables."""
+    settings = Settings.load(
+        kubeconfig=kubeconfig,
+        kube_context=context,
+        prometheus_url=prometheus_url,
+        namespace=namespace,
+    )
+    from aurora.logs import configure
+
+    configure(settings.log_format)
+    asyncio.run(_operate(settings))
+
+
+async def _operate(settings: Settings) -> None:
+    # Imported here: the clients take seconds to load, which `aurora --help` should not.
+    from prometheus_client import start_http_server
+
+    from aurora.factory import operator_parts
+    from aurora.handlers.operator import OperatorOptions, run_operator
+
+    async with operator_parts(settings) as parts:
+        if settings.metrics_port:
+            start_http_server(
+                settings.metrics_port, settings.bind_address, registry=parts.telemetry.registry
+            )
+        health = settings.health_port
+        options = OperatorOptions(
+            interval_s=settings.cycle_seconds,
+            namespaces=settings.watch_namespaces,
+            liveness=f"http://{settings.bind_address}:{health}/healthz" if health else "",
+        )
+        log.info("the operator starts", cycle_seconds=settings.cycle_seconds)
+        await run_operator(
+            parts.client, parts.fleet, parts.cycle.run, options=options, lease=parts.lease
+        )
+
+
+def uninstall(
+    kubeconfig: Kubeconfig = None,
+    context: Context = None,
+    namespace: Annotated[str | None, typer.Option(help="Namespace of the operator.")] = None,
+) -> None:
+    """Give every target back as it was found, by deletionPolicy, and take our finalizers off.
+
+    Stop the operator first: it would act again.
+    """
+    from aurora.uninstall import uninstall_all
+
+    settings = Settings.load(kubeconfig=kubeconfig, kube_context=context, namespace=namespace)
+    failures = asyncio.run(uninstall_all(settings, say=typer.echo))
+    if failures:
+        raise ClusterError(f"{failures} ModelDeployments could not be restored: run it again")

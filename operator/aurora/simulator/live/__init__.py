@@ -1,0 +1,1 @@
+"""A simulated fleet that serves real Deployments of a real cluster, at wall-clock speed."""

@@ -1,0 +1,209 @@
+"""Requests against a real HTTP server on loopback that answers as a test wants."""
+
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+import yaml
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from aurora.errors import ClusterError, ForbiddenError, UnavailableError
+from aurora.kube.client import KubeClient
+from aurora.kube.connection import Connection
+from aurora.kube.counter import RequestCounter
+from aurora.kube.kinds import CONFIG_MAP, Ref
+from aurora.kube.transport import Retries
+
+REF = Ref(CONFIG_MAP, "default", "a")
+Answer = Callable[[web.Request], web.StreamResponse]
+
+
+def busy(seconds: str) -> Answer:
+    return lambda _: web.json_response(
+        {"message": "busy"}, status=429, headers={"Retry-After": seconds}
+    )
+
+
+def status(code: int) -> Answer:
+    return lambda _: web.json_response({"message": "no"}, status=code)
+
+
+def fine(_: web.Request) -> web.StreamResponse:
+    return web.json_response({"metadata": {"name": "a"}})
+
+
+class Api:
+    """Gives one answer after the other, then the last one for good."""
+
+    def __init__(self) -> None:
+        self.answers: list[Answer] = [fine]
+        self.requests: list[web.Request] = []
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        self.requests.append(request)
+        await request.read()
+        return self.answers.pop(0)(request) if len(self.answers) > 1 else self.answers[0](request)
+
+
+def kubeconfig(path: Path, url: str, token: str) -> Path:
+    content = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": "c",
+        "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
+        "clusters": [{"name": "c", "cluster": {"server": url}}],
+        "users": [{"name": "u", "user": {"token": token}}],
+    }
+    path.write_text(yaml.safe_dump(content))
+    return path
+
+
+def client_url(api: Api) -> str:
+    return f"http://{api.requests[0].host}"
+
+
+@pytest.fixture
+def api() -> Api:
+    return Api()
+
+
+@pytest.fixture
+def counter() -> RequestCounter:
+    return RequestCounter()
+
+
+@pytest.fixture
+async def file(api: Api, tmp_path: Path) -> AsyncIterator[Path]:
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", api.handle)
+    async with TestServer(app) as server:
+        yield kubeconfig(tmp_path / "kubeconfig", str(server.make_url("")).rstrip("/"), "first")
+
+
+@pytest.fixture
+async def client(file: Path, counter: RequestCounter) -> AsyncIterator[KubeClient]:
+    retries = Retries(attempts=3, base_s=0.001, cap_s=0.05)
+    async with KubeClient(
+        Connection(file), observer=counter, retries=retries, rng=Random(1)
+    ) as made:
+        yield made
+
+
+@pytest.mark.parametrize(
+    ("answers", "requests"),
+    [
+        pytest.param([fine], 1, id="answered at once"),
+        pytest.param([busy("0"), fine], 2, id="busy, then answered"),
+        pytest.param([status(500), status(503), fine], 3, id="two server errors, then answered"),
+    ],
+)
+async def test_a_read_is_repeated_until_it_is_answered(
+    api: Api, client: KubeClient, counter: RequestCounter, answers: list[Answer], requests: int
+) -> None:
+    api.answers = answers
+    assert await client.get(REF) == {"metadata": {"name": "a"}}
+    assert counter.requests["get", "configmaps"] == requests
+
+
+@pytest.mark.parametrize(
+    ("answers", "requests"),
+    [
+        pytest.param([status(503)], 3, id="the attempts are bounded"),
+        pytest.param([busy("60")], 1, id="a long Retry-After is the caller's to wait for"),
+    ],
+)
+async def test_a_read_that_gets_no_answer_is_unavailable(
+    api: Api, client: KubeClient, counter: RequestCounter, answers: list[Answer], requests: int
+) -> None:
+    api.answers = answers
+    with pytest.raises(UnavailableError):
+        await client.get(REF)
+    assert counter.requests["get", "configmaps"] == requests
+
+
+async def test_retry_after_reaches_the_caller(api: Api, client: KubeClient) -> None:
+    api.answers = [busy("60")]
+    with pytest.raises(UnavailableError) as caught:
+        await client.get(REF)
+    assert caught.value.retry_after == 60.0
+
+
+@pytest.mark.parametrize(
+    "answer", [pytest.param(status(503), id="503"), pytest.param(busy("0"), id="429")]
+)
+async def test_a_write_is_never_repeated(
+    api: Api, client: KubeClient, counter: RequestCounter, answer: Answer
+) -> None:
+    api.answers = [answer]
+    with pytest.raises(UnavailableError):
+        await client.patch_json(REF, [{"op": "add", "path": "/data", "value": {}}])
+    assert counter.writes == 1
+
+
+async def test_an_expired_token_is_read_anew_once(api: Api, client: KubeClient, file: Path) -> None:
+    await client.get(REF)
+    kubeconfig(file, client_url(api), "second")
+    api.answers = [
+        lambda request: (
+            fine(request)
+            if request.headers["Authorization"] == "Bearer second"
+            else status(401)(request)
+        )
+    ]
+    await client.get(REF)
+    assert [one.headers["Authorization"] for one in api.requests] == [
+        "Bearer first",
+        "Bearer first",
+        "Bearer second",
+    ]
+    api.answers = [status(401)]
+    with pytest.raises(ForbiddenError):
+        await client.get(REF)
+
+
+async def test_the_server_sees_who_asks(api: Api, client: KubeClient) -> None:
+    await client.get(REF)
+    assert api.requests[0].headers["User-Agent"] == "aurora"
+
+
+@pytest.mark.parametrize("body", ["", "<html>", "[]", "3"])
+async def test_an_answer_that_is_no_object_is_an_error_of_the_cluster(
+    api: Api, client: KubeClient, body: str
+) -> None:
+    api.answers = [lambda _: web.Response(text=body)]
+    with pytest.raises(ClusterError, match="the answer is not"):
+        await client.get(REF)
+
+
+async def test_a_list_whose_snapshot_expired_is_read_again_in_one(
+    api: Api, client: KubeClient
+) -> None:
+    def page(*names: str, token: str = "") -> Answer:
+        items = [{"metadata": {"name": name}} for name in names]
+        metadata = {"resourceVersion": "5", "continue": token}
+        return lambda _: web.json_response({"metadata": metadata, "items": items})
+
+    api.answers = [page("a", token="next"), status(410), page("a", "b")]
+    listing = await client.list(CONFIG_MAP, chunk=1)
+    assert [item["metadata"]["name"] for item in listing.items] == ["a", "b"]
+    assert "limit" not in api.requests[-1].query
+
+
+async def test_names_are_quoted_into_the_path(api: Api, client: KubeClient) -> None:
+    await client.get(Ref(CONFIG_MAP, "default", "../../secrets?x=1#"))
+    path = "/api/v1/namespaces/default/configmaps/..%2F..%2Fsecrets%3Fx=1%23"
+    assert api.requests[0].raw_path.replace("%3D", "=") == path
+
+
+def test_waits_are_jittered_and_bounded() -> None:
+    retries, rng = Retries(attempts=10, base_s=0.2, cap_s=1.0), Random(3)
+    waits: list[Any] = [retries.wait_s(attempt, None, rng) for attempt in range(1, 10)]
+    assert all(0 <= wait <= 1.0 for wait in waits)
+    assert len(set(waits)) == len(waits)
+    assert retries.wait_s(10, None, rng) is None
+    asked = retries.wait_s(1, 0.5, rng)
+    assert asked is not None
+    assert asked >= 0.5
