@@ -19,7 +19,7 @@ from aurora.observe.queries.fleet import AT, PODS, samples_tag, signal_tag
 from aurora.observe.queries.preset import Batch
 from aurora.observe.reader import MetricsReader
 from aurora.observe.sample import Missing, Signal
-from aurora.observe.view import Wanted
+from aurora.observe.view import MetricsView, Wanted
 
 NOW = 1_700_000_000.0
 SOURCES = (Source.VLLM, Source.CONTAINERS, Source.GPU, Source.ACCURACY, Source.DRIFT, Source.CACHE)
@@ -74,15 +74,21 @@ class Memory:
         return dict(answers)
 
 
+async def timed(
+    reader: MetricsReader, wanted: Mapping[tuple[str, str], Wanted]
+) -> tuple[MetricsView, float]:
+    start = time.process_time()
+    view = await reader.read(NOW, wanted)
+    return view, time.process_time() - start
+
+
 def measure(workloads: int) -> dict[str, float]:
     answers = bodies(workloads)
     source = Memory(answers)
     reader = MetricsReader(source, MetricsSettings())
     want = Wanted("vllm", frozenset(Signal), min_samples=100, ready_pods=4)
     wanted = {(f"team-{n % 100}", f"llama-{n}"): want for n in range(workloads)}
-    start = time.process_time()
-    view = asyncio.run(reader.read(NOW, wanted))
-    total = time.process_time() - start
+    view, total = asyncio.run(timed(reader, wanted))
     readings = [r for of in view.workloads.values() for r in of.signals.values()]
     return {
         "workloads": workloads,

@@ -62,6 +62,7 @@ def main() -> None:
     result = {
         "models": arguments.models,
         "microseconds_per_model": round(1e6 * statistics.median(steady), 1),
+        "fastest_cycle_microseconds_per_model": round(1e6 * min(steady), 1),
         "slowest_cycle_microseconds_per_model": round(1e6 * max(steady), 1),
         "memory_json_bytes": size,
     }

@@ -4,7 +4,7 @@ Each SystemState is stored every 5 minutes for one day, in a SQLite file. A stat
 one of `aurora.state`, under a load that follows the day; it is measured without what the model's
 memory holds (kept once per model elsewhere), and with it.
 
-python -m bench.store_size [--models 100] [--output json]
+python -m bench.store_size [--models 50] [--output json]
 """
 
 import argparse
@@ -142,14 +142,14 @@ def _decision(number: int, state: Any) -> DecisionRow:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--models", type=int, default=100)
+    parser.add_argument("--models", type=int, default=50)
     parser.add_argument("--output", choices=("table", "json"), default="table")
     arguments = parser.parse_args()
     result: dict[str, Any] = {
         "models": arguments.models,
         "states_per_model_and_day": STEPS,
         "state": asyncio.run(measure(arguments.models, with_memory=False)),
-        "state_with_memory": asyncio.run(measure(arguments.models, with_memory=True)),
+        "state_with_memory": asyncio.run(measure(max(1, arguments.models // 10), with_memory=True)),
         "decision_and_transition": asyncio.run(decisions()),
     }
     place = Path(__file__).parent / "results" / "store_size.json"

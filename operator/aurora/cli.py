@@ -6,10 +6,12 @@ import typer
 
 from aurora import __version__
 from aurora.cachesidecar.cli import app as cache_app
+from aurora.demo.cli import demo
 from aurora.errors import AuroraError, UsageError
 from aurora.local.cli import app as local_app
 from aurora.operator_cli import operator, uninstall
 from aurora.simulator.cli import app as simulate_app
+from aurora.simulator.live.cli import fleet
 
 __all__ = ["app", "main"]
 
@@ -19,11 +21,13 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+simulate_app.command()(fleet)
 app.add_typer(local_app, name="local")
 app.add_typer(simulate_app, name="simulate")
 app.add_typer(cache_app, name="cache-exporter")
 app.command()(operator)
 app.command()(uninstall)
+app.command()(demo)
 
 
 @app.callback(invoke_without_command=True)

@@ -203,6 +203,31 @@ async def test_the_liveness_probe_answers_with_the_age_of_the_last_cycle(
         await eventually(answers)
 
 
+async def test_one_namespace_alone_is_worked_in_and_the_switch_is_read_elsewhere(
+    client: KubeClient, namespace: str
+) -> None:
+    await client.create(MODEL_DEPLOYMENT, model_deployment(namespace, "inside"))
+    async with own_namespace(client) as home:
+        await client.create(MODEL_DEPLOYMENT, model_deployment(home, "outside"))
+        await set_switch(client, home, "false")
+        watched = await served_kinds(client, clusterwide=False)
+        fleet = Fleet(control_namespace=home, watched=watched)
+        running = Running(fleet, asyncio.Event())
+        options = OperatorOptions(interval_s=0.1, namespaces=(namespace,))
+        task = asyncio.create_task(
+            run_operator(client, fleet, running.cycle, options=options, stop=running.stop)
+        )
+        await eventually(lambda: running.cycles or task.done())
+        assert {key.name for key, _ in fleet.models.items()} == {"inside"}
+        assert fleet.control.writes_allowed
+        await set_switch(client, home, "true")
+        await eventually(lambda: fleet.control.stopped)
+        await client.create(MODEL_DEPLOYMENT, model_deployment(namespace, "later"))
+        await eventually(lambda: fleet.models.get(ObjectKey(namespace, "later")))
+        running.stop.set()
+        await task
+
+
 async def test_a_missed_deletion_and_a_missed_change_are_mended_by_a_sweep(
     client: KubeClient, namespace: str
 ) -> None:

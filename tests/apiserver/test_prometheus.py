@@ -14,7 +14,7 @@ from aurora.observe.queries import MetricsSettings
 from aurora.observe.reader import MetricsReader
 from aurora.observe.sample import Gap, Missing, Reading, Sample, Signal
 from aurora.observe.view import MetricsView, Wanted
-from tests.support.realprometheus import Exporters, Prometheus, wait_until
+from tests.support.realprometheus import Exporters, Page, Prometheus, wait_until
 
 pytestmark = pytest.mark.apiserver
 
@@ -93,6 +93,98 @@ class Rig:
         return self.view({(namespace, name): wanted}).workloads[namespace, name].signals
 
 
+def histogram(name: str, labels: str, done: float) -> list[str]:
+    own = f"{labels}," if labels else ""
+    return [
+        f'{name}_bucket{{{own}le="0.25"}} 0',
+        f'{name}_bucket{{{own}le="0.5"}} {done}',
+        f'{name}_bucket{{{own}le="+Inf"}} {done}',
+        f"{name}_sum{{{labels}}} {done * 0.3}",
+        f"{name}_count{{{labels}}} {done}",
+    ]
+
+
+def others(done: float) -> list[str]:
+    """What TGI, Triton, the generic metrics, the cache and the cluster's exporters say."""
+    container = 'container="engine",namespace="others",pod="llama-6b4f8c9d75-x2vwz"'
+    gpu = 'exported_namespace="others",exported_pod="llama-6b4f8c9d75-x2vwz"'
+    return [
+        "tgi_queue_size 4",
+        "tgi_batch_current_size 5",
+        f"tgi_request_count {done}",
+        f'tgi_request_failure{{err="overloaded"}} {done * 0.2}',
+        f'tgi_request_failure{{err="validation"}} {done * 0.1}',
+        f'tgi_request_failure{{err="dropped"}} {done * 0.3}',
+        *histogram("tgi_request_duration", "", done),
+        *histogram("tgi_request_mean_time_per_token_duration", "", done),
+        f'nv_inference_request_success{{model="m",version="1"}} {done * 0.8}',
+        f'nv_inference_request_failure{{model="m",version="1",reason="OTHER"}} {done * 0.2}',
+        f'nv_inference_request_duration_us{{model="m",version="1"}} {done * 0.8 * 3e5}',
+        'nv_inference_request_summary_us{model="m",version="1",quantile="0.95"} 400000',
+        'nv_inference_pending_request_count{model="m",version="1"} 6',
+        'nv_gpu_utilization{gpu_uuid="1"} 0.7',
+        "aurora_running 7",
+        "aurora_waiting 8",
+        "aurora_kv_cache_ratio 0.25",
+        f'aurora_requests_total{{code="200"}} {done * 0.7}',
+        f'aurora_requests_total{{code="429"}} {done * 0.2}',
+        f'aurora_requests_total{{code="503"}} {done * 0.1}',
+        *histogram("aurora_request_seconds", "", done),
+        *histogram("aurora_ttft_seconds", "", done),
+        *histogram("aurora_tpot_seconds", "", done),
+        "aurora_accuracy_ratio 0.65",
+        "aurora_drift_score 0.6",
+        f'aurora_cache_requests_total{{status="hit"}} {done * 0.4}',
+        f'aurora_cache_requests_total{{status="miss"}} {done * 0.6}',
+        f"aurora_cache_cacheable_total {done * 0.5}",
+        f"aurora_cache_repeats_total {done * 0.4}",
+        *histogram("aurora_cache_request_seconds", 'status="hit"', done),
+        f"container_cpu_usage_seconds_total{{{container}}} {done / RATE * 0.5}",
+        f"container_memory_working_set_bytes{{{container}}} 900",
+        f"container_memory_working_set_bytes{{{container.replace('engine', 'free')}}} 5000",
+        f'kube_pod_container_resource_limits{{{container},resource="cpu"}} 2',
+        f'kube_pod_container_resource_requests{{{container},resource="cpu"}} 1',
+        f'kube_pod_container_resource_requests{{{container},resource="memory"}} 1000',
+        f'DCGM_FI_DEV_GPU_UTIL{{{gpu},gpu="0"}} 90',
+        f'DCGM_FI_DEV_GPU_UTIL{{{gpu},gpu="1"}} 70',
+    ]
+
+
+def others_page(started: float) -> Page:
+    return lambda: "\n".join(others((time.monotonic() - started) * RATE)) + "\n"
+
+
+EXPECTED: list[tuple[str, Signal, float]] = [
+    ("tgi", Signal.REQUEST_RATE, RATE),
+    ("tgi", Signal.SERVER_ERROR_RATIO, 0.2),
+    ("tgi", Signal.CLIENT_ERROR_RATIO, 0.1),
+    ("tgi", Signal.LATENCY_P95, 0.4875),
+    ("tgi", Signal.TPOT_MEAN, 0.3),
+    ("tgi", Signal.RUNNING, 5),
+    ("tgi", Signal.WAITING, 4),
+    ("triton", Signal.REQUEST_RATE, RATE),
+    ("triton", Signal.SERVER_ERROR_RATIO, 0.2),
+    ("triton", Signal.LATENCY_P95, 0.4),
+    ("triton", Signal.LATENCY_MEAN, 0.3),
+    ("triton", Signal.WAITING, 6),
+    ("sdk", Signal.REQUEST_RATE, RATE),
+    ("sdk", Signal.SERVER_ERROR_RATIO, 0.1),
+    ("sdk", Signal.CLIENT_ERROR_RATIO, 0.2),
+    ("sdk", Signal.LATENCY_MEAN, 0.3),
+    ("sdk", Signal.TTFT_P95, 0.4875),
+    ("sdk", Signal.TPOT_P95, 0.4875),
+    ("sdk", Signal.RUNNING, 7),
+    ("sdk", Signal.WAITING, 8),
+    ("sdk", Signal.KV_CACHE_RATIO, 0.25),
+    ("sdk", Signal.ACCURACY, 0.65),
+    ("sdk", Signal.DRIFT_SCORE, 0.6),
+    ("sdk", Signal.CACHE_HIT_RATIO, 0.4),
+    ("sdk", Signal.REPEAT_RATIO, 0.8),
+    ("sdk", Signal.CPU_RATIO, 0.25),
+    ("sdk", Signal.MEMORY_RATIO, 0.9),
+    ("sdk", Signal.GPU_RATIO, 0.8),
+]
+HOSTILE = 'we"ird\\ {}\n\u2028|.*'
 PODS = {
     "up-1": ("up", "llama-6b4f8c9d75-x2vwz"),
     "up-2": ("up", "llama-6b4f8c9d75-bcdfg"),
@@ -104,6 +196,7 @@ PODS = {
     "part-1": ("part", "llama-6b4f8c9d75-x2vwz"),
     "part-2": ("part", "llama-6b4f8c9d75-bcdfg"),
     "twice": ("twice", "llama-6b4f8c9d75-x2vwz"),
+    "hostile": (HOSTILE, "x-6b4f8c9d75-x2vwz"),
     "stops": ("stops", "llama-6b4f8c9d75-x2vwz"),
 }
 
@@ -119,6 +212,8 @@ def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
     for name, (namespace, pod) in PODS.items():
         exporters.pages[name] = engines[name].page
         prometheus.add(exporters.address, name, namespace=namespace, pod=pod)
+    exporters.pages["others"] = others_page(time.monotonic())
+    prometheus.add(exporters.address, "others", namespace="others", pod="llama-6b4f8c9d75-x2vwz")
     prometheus.add(exporters.address, "twice", job="again", namespace="twice", pod=PODS["twice"][1])
     rig = Rig(prometheus, engines)
     try:
@@ -163,6 +258,26 @@ def test_a_statefulset_a_cut_name_and_a_name_with_a_shared_start_are_told_apart(
 ) -> None:
     signals = rig.read("up", name, ready_pods=1)
     assert number(signals[Signal.REQUEST_RATE]) == pytest.approx(RATE, rel=LOOSE)
+
+
+@pytest.mark.parametrize(("engine", "signal", "value"), EXPECTED, ids=str)
+def test_every_preset_reads_what_its_exporter_says(
+    rig: Rig, engine: str, signal: Signal, value: float
+) -> None:
+    want = Wanted(engine, frozenset({signal}), armed=False)
+    found = rig.view({("others", "llama"): want}).workloads["others", "llama"]
+    loose = LOOSE if signal is Signal.REQUEST_RATE else 0.1
+    assert number(found.signals[signal]) == pytest.approx(value, rel=loose)
+    assert rig.prometheus.query(found.queries[signal]) == pytest.approx(value, rel=loose)
+
+
+def test_a_hostile_namespace_is_read_like_any_other(rig: Rig) -> None:
+    want = Wanted("vllm", SIGNALS, queries={Signal.RUNNING: "m + sum(vllm:num_requests_running)"})
+    view = rig.view({(HOSTILE, "x"): want, ("up", "big"): want}, allow_custom=True)
+    assert view.source.failure == ""
+    found = view.workloads[HOSTILE, "x"]
+    assert number(found.signals[Signal.KV_CACHE_RATIO]) == 0.5
+    assert rig.prometheus.query(found.queries[Signal.KV_CACHE_RATIO]) == 0.5
 
 
 def test_the_resolved_query_gives_the_number_that_was_read(rig: Rig) -> None:

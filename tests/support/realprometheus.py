@@ -61,7 +61,9 @@ class Exporters:
                 pass
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+        self._thread = threading.Thread(
+            target=lambda: self._server.serve_forever(0.01), daemon=True
+        )
         self._thread.start()
 
     @property

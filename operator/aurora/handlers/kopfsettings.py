@@ -31,7 +31,7 @@ class _NoEssence(kopf.DiffBaseStorage):
         return
 
 
-def kopf_settings(*, trust_env: bool = False) -> kopf.OperatorSettings:
+def kopf_settings() -> kopf.OperatorSettings:
     """Make the settings: no Events, no peering, no finalizer, no scanning, bounded streams."""
     settings = kopf.OperatorSettings()
     settings.posting.enabled = False
@@ -49,7 +49,6 @@ def kopf_settings(*, trust_env: bool = False) -> kopf.OperatorSettings:
     settings.watching.field_selectors[CONFIG_MAP.plural] = f"metadata.name={CONTROL_CONFIGMAP}"
     settings.networking.request_timeout = 60
     settings.networking.enforce_retry_after = True
-    settings.networking.trust_env = trust_env
     settings.queueing.idle_timeout = 1.0
     settings.process.ultimate_exiting_timeout = EXIT_S
     return settings

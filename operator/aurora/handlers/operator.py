@@ -17,6 +17,8 @@ from aurora.handlers.loop import INTERVAL_S, ControlLoop
 from aurora.handlers.sweep import Sweeper
 from aurora.handlers.watch import register
 from aurora.kube.client import KubeClient
+from aurora.kube.control import ControlSwitch
+from aurora.kube.kinds import CONFIG_MAP
 from aurora.observe.fleet import Fleet
 
 __all__ = ["Keeper", "OperatorOptions", "run_operator"]
@@ -73,7 +75,7 @@ async def run_operator(  # noqa: PLR0913
     """
     options = options or OperatorOptions()
     stop = stop or asyncio.Event()
-    loop = ControlLoop(run_cycle, interval_s=options.interval_s)
+    loop = ControlLoop(_with_control(client, fleet, run_cycle), interval_s=options.interval_s)
     registry = kopf.OperatorRegistry()
     register(registry, fleet, connection=client.connection, loop=loop)
     sweeper = Sweeper(client, fleet, namespaces=options.namespaces)
@@ -103,6 +105,21 @@ def _raise_fault(task: asyncio.Task[None]) -> None:
         error = error.exceptions[0]
     if error is not None:
         raise error
+
+
+def _with_control(
+    client: KubeClient, fleet: Fleet, run_cycle: Callable[[], Awaitable[None]]
+) -> Callable[[], Awaitable[None]]:
+    """Read the kill switch before each cycle where it lies outside what is watched."""
+    if CONFIG_MAP in fleet.watched:
+        return run_cycle
+    switch = ControlSwitch(client, namespace=fleet.control_namespace)
+
+    async def cycle() -> None:
+        fleet.poll_control(await switch.read())
+        await run_cycle()
+
+    return cycle
 
 
 async def _work(loop: ControlLoop, sweeper: Sweeper, lease: Keeper | None) -> None:

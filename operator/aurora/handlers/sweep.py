@@ -14,6 +14,7 @@ from aurora.kube.client import KubeClient, Listing
 from aurora.kube.kinds import CONFIG_MAP, Kind, Ref
 from aurora.observe.facts import ObjectKey
 from aurora.observe.fleet import Fleet
+from aurora.observe.shelf import Listed
 from aurora.resources.names import CONTROL_CONFIGMAP
 
 __all__ = ["Sweeper"]
@@ -91,11 +92,12 @@ class Sweeper:
 
     async def _one(self, kind: Kind) -> None:
         listings = [await self._list(kind, namespace) for namespace in self._scope(kind)]
-        gaps = await self._arrive(kind, listings)
-        await self._read(kind, gaps)
-        items = [item for listing in listings for item in listing.items]
         # Of several lists the oldest decides what is too new to be judged.
         version = min((one.resource_version for one in listings), key=_number)
+        items = self._fleet.listing(kind, (item for one in listings for item in one.items))
+        del listings
+        gaps = await self._arrive(kind, items)
+        await self._read(kind, gaps)
         removed = self._fleet.sweep(kind, items, version=version)
         if gaps or removed:
             log.info("swept %s: %d read, %d removed", kind, len(gaps), len(removed))
@@ -110,19 +112,19 @@ class Sweeper:
             kind, namespace=namespace, metadata_only=True, field_selector=only
         )
 
-    async def _arrive(self, kind: Kind, listings: list[Listing]) -> list[ObjectKey]:
+    async def _arrive(self, kind: Kind, items: list[Listed]) -> list[Listed]:
         """Wait while the watch brings what is missing; what it does not bring is a gap."""
-        items = [item for listing in listings for item in listing.items]
         gaps = self._fleet.gaps(kind, items)
         since = self._monotonic()
         while gaps and self._monotonic() - since < self._arrival_s:
             await self._sleep(POLL_S)
-            left = self._fleet.gaps(kind, items)
+            # What has arrived stays: only the rest is looked at again.
+            left = self._fleet.gaps(kind, gaps)
             since = self._monotonic() if len(left) < len(gaps) else since
             gaps = left
         return gaps
 
-    async def _read(self, kind: Kind, gaps: list[ObjectKey]) -> None:
+    async def _read(self, kind: Kind, gaps: list[Listed]) -> None:
         if len(gaps) >= WHOLE_LIST_FROM:
             for namespace in self._scope(kind):
                 for obj in (await self._client.list(kind, namespace=namespace)).items:
@@ -136,7 +138,7 @@ class Sweeper:
             if found is not None:
                 self._fleet.apply_event(kind, "MODIFIED", found)
 
-        await asyncio.gather(*(read(key) for key in gaps))
+        await asyncio.gather(*(read(gap.key) for gap in gaps))
 
 
 def _number(version: str) -> int:

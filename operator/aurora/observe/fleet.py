@@ -10,7 +10,7 @@ from typing import Any
 
 from aurora.kube import kinds
 from aurora.kube.kinds import Kind
-from aurora.kube.switch import parse_switch
+from aurora.kube.switch import Switch, parse_switch
 from aurora.observe import projections, traffic
 from aurora.observe.customresources import Reader
 from aurora.observe.endpoints import EndpointWatch
@@ -40,7 +40,9 @@ class Fleet:
         watched: Iterable[Kind] = kinds.WATCHED_KINDS,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
+        self.control_namespace = control_namespace
         self._control = ObjectKey(control_namespace, CONTROL_CONFIGMAP)
+        self._polled: ControlFacts | None = None
         self._watched = frozenset(watched)
         self._listed: set[Kind] = set()
         self._relisted: set[Kind] = set()
@@ -49,6 +51,11 @@ class Fleet:
         self._read_approvals = Reader(Approval)
         self._labels = LabelPool()
 
+        self._make_shelves()
+        self.endpoints = EndpointWatch(self.slices, monotonic)
+        self._shelves = self._by_kind()
+
+    def _make_shelves(self) -> None:
         self.models = Shelf(self._read_models, group=projections.target_of)
         self.decisions = Shelf(self._read_decisions)
         self.approvals = Shelf(self._read_approvals)
@@ -68,8 +75,9 @@ class Fleet:
         self.nodes = Shelf(projections.node)
         self.quotas = Shelf(projections.quota, group=lambda quota: quota.key.namespace)
         self.controls = Shelf(self._control_facts)
-        self.endpoints = EndpointWatch(self.slices, monotonic)
-        self._shelves: dict[Kind, Shelf[Any]] = {
+
+    def _by_kind(self) -> dict[Kind, Shelf[Any]]:
+        return {
             kinds.MODEL_DEPLOYMENT: self.models,
             kinds.DECISION: self.decisions,
             kinds.APPROVAL: self.approvals,
@@ -109,7 +117,11 @@ class Fleet:
     @property
     def control(self) -> ControlFacts:
         """The kill switch; a ConfigMap that was not seen is absent, which counts as set."""
-        return self.controls.get(self._control) or self._control_facts(None)
+        return self._polled or self.controls.get(self._control) or self._control_facts(None)
+
+    def poll_control(self, switch: Switch) -> None:
+        """Take the switch as it was read, where the ConfigMap is not watched."""
+        self._polled = ControlFacts(switch.readable, switch.stopped, switch.detail)
 
     def size(self, kind: Kind) -> int:
         return len(self._shelves[kind])
@@ -130,13 +142,18 @@ class Fleet:
         with self.endpoints.observing(kind, obj):
             return shelf.drop(obj) if event == "DELETED" else shelf.put(obj)
 
-    def gaps(self, kind: Kind, items: Iterable[Mapping[str, Any]]) -> list[ObjectKey]:
-        """What a metadata-only LIST has and the fleet has not, or has in an older version."""
-        return self._shelves[kind].gaps(self._of_interest(kind, items))
+    def listing(self, kind: Kind, items: Iterable[Mapping[str, Any]]) -> list[Listed]:
+        """Read a metadata-only LIST once, for `gaps` and `sweep`; other ConfigMaps are left out."""
+        found = [listed(item) for item in items]
+        if kind != kinds.CONFIG_MAP:
+            return found
+        return [item for item in found if item.key == self._control]
 
-    def sweep(
-        self, kind: Kind, items: Iterable[Mapping[str, Any]], *, version: str
-    ) -> list[ObjectKey]:
+    def gaps(self, kind: Kind, items: Iterable[Listed]) -> list[Listed]:
+        """What the LIST has and the fleet has not, or has in an older version."""
+        return self._shelves[kind].gaps(items)
+
+    def sweep(self, kind: Kind, items: Iterable[Listed], *, version: str) -> list[ObjectKey]:
         """Remove ghosts: what the LIST, consistent at `version`, no longer has.
 
         They come back when an event or a later sweep shows them: a list that was wrong must not
@@ -146,7 +163,7 @@ class Fleet:
             The names of the objects that were removed.
         """
         shelf = self._shelves[kind]
-        ghosts = shelf.ghosts(self._of_interest(kind, items), version=version)
+        ghosts = shelf.ghosts(items, version=version)
         for ghost in ghosts:
             metadata = {"namespace": ghost.key.namespace, "name": ghost.key.name}
             with self.endpoints.observing(kind, {"metadata": metadata}):
@@ -161,12 +178,6 @@ class Fleet:
         """Kinds whose watch started anew since the last call: deletions may have been missed."""
         taken, self._relisted = frozenset(self._relisted), set()
         return taken
-
-    def _of_interest(self, kind: Kind, items: Iterable[Mapping[str, Any]]) -> list[Listed]:
-        found = [listed(item) for item in items]
-        if kind != kinds.CONFIG_MAP:
-            return found
-        return [item for item in found if item.key == self._control]
 
     def _control_facts(self, obj: Mapping[str, Any] | None) -> ControlFacts:
         switch = parse_switch(obj)

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from aurora.observe.facts import ObjectKey, PodFacts
 from aurora.observe.podtemplates import gpus
-from aurora.observe.raw import entries, flag, moment, strings, text, whole
+from aurora.observe.raw import dig, entries, flag, moment, strings, text, whole
 
 __all__ = ["LabelPool", "owner_of", "pod"]
 
@@ -79,7 +79,7 @@ def pod(obj: Any, *, share: Callable[[Labels], Labels] = lambda labels: labels) 
         labels=share(labels),
         workload_kind=kind,
         node=text(obj, "spec", "nodeName"),
-        gpus=gpus(obj.get("spec")) if isinstance(obj, Mapping) else 0,
+        gpus=gpus(dig(obj, "spec")),
         finished=text(obj, "status", "phase") in {"Succeeded", "Failed"},
         ip=text(obj, "status", "podIP"),
     )

@@ -99,7 +99,7 @@ class _WholeAnswers(PrometheusConnect):
     def ask(self, query: str, *, timeout_s: float, limit: int, late: Callable[[], bool]) -> bytes:
         with self._session.post(
             f"{self.url}/api/v1/query",
-            data={"query": query, "timeout": f"{timeout_s:g}s"},
+            data={"query": query, "timeout": f"{round(timeout_s * 1000)}ms"},
             headers=self.headers,
             timeout=(min(timeout_s, 5.0), timeout_s),
             stream=True,

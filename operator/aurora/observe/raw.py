@@ -36,7 +36,8 @@ _EMPTY: Final[Mapping[str, Any]] = {}
 def dig(obj: Any, *path: str) -> Any:
     """The value at a path of keys, or None."""
     for key in path:
-        if not isinstance(obj, Mapping):
+        # Parsed JSON is dicts; asking for Mapping costs five times as much, millions of times.
+        if not isinstance(obj, dict):
             return None
         obj = obj.get(key)
     return obj
@@ -45,14 +46,14 @@ def dig(obj: Any, *path: str) -> Any:
 def table(obj: Any, *path: str) -> Mapping[str, Any]:
     """The mapping at a path, or an empty one."""
     found = dig(obj, *path)
-    return found if isinstance(found, Mapping) else _EMPTY
+    return found if isinstance(found, dict) else _EMPTY
 
 
 def entries(obj: Any, *path: str) -> Iterator[Mapping[str, Any]]:
     """The mappings of the list at a path."""
     found = dig(obj, *path)
     for one in found if isinstance(found, list) else ():
-        if isinstance(one, Mapping):
+        if isinstance(one, dict):
             yield one
 
 

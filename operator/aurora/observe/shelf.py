@@ -116,10 +116,10 @@ class Shelf(Generic[Facts]):
         del self._entries[key]
         return True
 
-    def gaps(self, items: Iterable[Listed]) -> list[ObjectKey]:
-        """Names whose newest object is not on the shelf."""
+    def gaps(self, items: Iterable[Listed]) -> list[Listed]:
+        """What of a list is not on the shelf, or is there in an older version."""
         return [
-            item.key
+            item
             for item in items
             if (known := self._entries.get(item.key)) is None or _newer(item.version, known.version)
         ]

@@ -121,7 +121,13 @@ def capacity_unused(given: PlanInput) -> Candidate | None:
 
 
 def _base(given: PlanInput) -> int | None:
-    """What AURORA would change: the autoscaler's floor where there is one, else the replicas."""
+    """What AURORA would change: the autoscaler's floor where there is one, else the replicas.
+
+    None without `spec.scaling`: its absence says that replicas are nobody's to change, and a
+    proposal that cannot be carried out would stand before one that can.
+    """
+    if given.spec.scaling is None:
+        return None
     return given.autoscaler.floor if given.autoscaler is not None else given.replicas
 
 

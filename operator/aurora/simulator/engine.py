@@ -11,9 +11,9 @@ event whose length has a closed form.
 import heapq
 import math
 from collections import deque
-from typing import NamedTuple
 
 from aurora.errors import UsageError
+from aurora.simulator.batch import Sequence, Work
 from aurora.simulator.parameters import ServerParameters
 from aurora.simulator.requests import Completion, FirstToken, Request
 
@@ -22,57 +22,6 @@ __all__ = ["Replica", "RequestTooLargeError"]
 
 class RequestTooLargeError(UsageError):
     """A request can never fit into the KV cache of the server."""
-
-
-class _Sequence:
-    """A request inside the server; mutable, because a step touches it in place."""
-
-    __slots__ = (
-        "finish_step",
-        "first_token",
-        "generated",
-        "held",
-        "joined_step",
-        "request",
-        "submitted",
-        "to_prefill",
-    )
-
-    def __init__(self, request: Request, submitted: float) -> None:
-        self.request = request
-        self.submitted = submitted
-        self.to_prefill = request.prompt_tokens
-        self.held = 0
-        self.generated = 0
-        self.first_token = math.nan
-        self.joined_step = 0
-        self.finish_step = -1  # -1: not decoding
-
-
-class _Work(NamedTuple):
-    """The event under way: `steps` steps that began at `begin`."""
-
-    begin: float
-    steps: int
-    first_s: float  # duration of the first of the steps
-    growth_s: float  # how much longer each step is than the one before
-    prefill_tokens: int
-    prefilled: tuple[_Sequence, ...]
-
-    def duration(self, steps: int) -> float:
-        return steps * self.first_s + self.growth_s * steps * (steps - 1) / 2
-
-    def steps_until(self, at: float) -> int:
-        """Give the least number of steps whose end is not before `at`."""
-        elapsed = max(0.0, at - self.begin)
-        half = self.growth_s / 2
-        linear = self.first_s - half
-        if half * elapsed < 1e-12 * linear * linear:
-            guess = elapsed / linear
-        else:
-            guess = (math.sqrt(linear * linear + 4 * half * elapsed) - linear) / (2 * half)
-        steps = max(1, math.ceil(guess - 1e-9))
-        return min(steps, self.steps)
 
 
 class Replica:
@@ -93,15 +42,15 @@ class Replica:
         self.prompt_tokens_total = 0
         self.generation_tokens_total = 0
         self.preemptions_total = 0
-        self._waiting: deque[_Sequence] = deque()
-        self._running: dict[int, _Sequence] = {}  # in order of admission
-        self._partial: _Sequence | None = None
-        self._finishing: list[tuple[int, int, _Sequence]] = []
+        self._waiting: deque[Sequence] = deque()
+        self._running: dict[int, Sequence] = {}  # in order of admission
+        self._partial: Sequence | None = None
+        self._finishing: list[tuple[int, int, Sequence]] = []
         self._decoding = 0
         self._kv_used = 0
         self._step = 0
         self._busy_s = 0.0
-        self._work: _Work | None = None
+        self._work: Work | None = None
         self._work_end = math.inf
         self._first_tokens: list[FirstToken] = []
 
@@ -152,7 +101,7 @@ class Replica:
                 f"the KV cache holds {self.parameters.kv_capacity}"
             )
         blocked = bool(self._waiting)
-        self._waiting.append(_Sequence(request, self.now))
+        self._waiting.append(Sequence(request, self.now))
         if self._work is None:
             self._begin_step(self.now)
         elif not blocked:
@@ -215,7 +164,7 @@ class Replica:
             p.step_s + p.decode_s * self._decoding + p.kv_s * self._kv_used + p.prefill_s * tokens
         )
         steps = 1 if tokens else self._decode_stretch()
-        self._work = _Work(now, steps, first, growth, tokens, tuple(prefilled))
+        self._work = Work(now, steps, first, growth, tokens, tuple(prefilled))
         self._work_end = now + self._work.duration(steps)
 
     def _decode_stretch(self) -> int:
@@ -250,7 +199,7 @@ class Replica:
         self.preemptions_total += 1
         self._waiting.appendleft(sequence)
 
-    def _schedule_partial(self, room: int) -> tuple[int, list[_Sequence]]:
+    def _schedule_partial(self, room: int) -> tuple[int, list[Sequence]]:
         sequence = self._partial
         if sequence is None:
             return 0, []
@@ -260,10 +209,10 @@ class Replica:
             return 0, []
         return chunk, self._compute(sequence, chunk)
 
-    def _admit(self, room: int) -> tuple[int, list[_Sequence]]:
+    def _admit(self, room: int) -> tuple[int, list[Sequence]]:
         p = self.parameters
         tokens = 0
-        prefilled: list[_Sequence] = []
+        prefilled: list[Sequence] = []
         while self._waiting and room > 0 and len(self._running) < p.max_running:
             sequence = self._waiting[0]
             if self._kv_used + self._decoding + sequence.to_prefill > p.kv_capacity:
@@ -276,7 +225,7 @@ class Replica:
             room -= chunk
         return tokens, prefilled
 
-    def _compute(self, sequence: _Sequence, chunk: int) -> list[_Sequence]:
+    def _compute(self, sequence: Sequence, chunk: int) -> list[Sequence]:
         """Compute `chunk` prompt tokens; the sequence is listed when its prompt is complete."""
         sequence.to_prefill -= chunk
         sequence.held += chunk
@@ -313,7 +262,7 @@ class Replica:
             self._complete(sequence, now, completions)
 
     def _start_decoding(
-        self, sequence: _Sequence, now: float, completions: list[Completion]
+        self, sequence: Sequence, now: float, completions: list[Completion]
     ) -> None:
         if sequence.generated == 0:
             sequence.first_token = now
@@ -330,7 +279,7 @@ class Replica:
         entry = (sequence.finish_step, sequence.request.identifier, sequence)
         heapq.heappush(self._finishing, entry)
 
-    def _complete(self, sequence: _Sequence, now: float, completions: list[Completion]) -> None:
+    def _complete(self, sequence: Sequence, now: float, completions: list[Completion]) -> None:
         del self._running[sequence.request.identifier]
         completions.append(
             Completion(sequence.request, sequence.submitted, sequence.first_token, now)

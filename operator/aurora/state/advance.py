@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final
 
 from aurora.observe.sample import Gap, Missing, Reading, Sample, Signal
 from aurora.observe.snapshot import ModelObservation
 from aurora.state.baseline import BaselineMemory
 from aurora.state.capacity import CapacityModel
-from aurora.state.coldstart import observe_pods
+from aurora.state.coldstart import newest_template, observe_pods
 from aurora.state.forecast import Series
 from aurora.state.history import (
     DRAIN_S,
@@ -85,14 +85,15 @@ def advance(
             readings[signal] = Missing(Gap.NOT_FINITE, f"{reading.value} is no measurement")
     memory = _prepared(memory, observation, readings)
     cycle = _cycle(memory, observation, readings, at)
-    if cycle.fresh:
-        memory = _learned(memory, cycle, learning)
     memory = replace(
         memory,
+        **(_learned(memory, cycle, learning) if cycle.fresh else {}),
         at=at,
         queued_since=waiting_since(memory.queued_since, readings.get(Signal.WAITING), at),
         cold_starts=observe_pods(
-            memory.cold_starts, observation.pods, memory.capacity.template_hash
+            memory.cold_starts,
+            observation.pods,
+            newest_template(observation.pods) or memory.cold_starts.template_hash,
         ),
         history=appended(memory.history, _moment(cycle)),
     )
@@ -145,7 +146,8 @@ def _settled(memory: ModelMemory, observation: ModelObservation, ready: int, aft
     return replicas_settled(memory.history, ready, after)
 
 
-def _learned(memory: ModelMemory, cycle: _Cycle, learning: Learning) -> ModelMemory:
+def _learned(memory: ModelMemory, cycle: _Cycle, learning: Learning) -> dict[str, Any]:
+    """The fields of the memory that a fresh reading of the load changes."""
     rate, load = cycle.readings[Signal.REQUEST_RATE], cycle.load
     assert isinstance(rate, Sample)
     requests = _followed(memory.requests, rate.value, rate.at, partial=rate.partial)
@@ -155,15 +157,14 @@ def _learned(memory: ModelMemory, cycle: _Cycle, learning: Learning) -> ModelMem
         if rate.value > 0.0 and load.work:
             cost = load.work / rate.value
     measured = _latencies(cycle)
-    return replace(
-        memory,
-        sample_at=rate.at,
-        requests=requests,
-        work=work,
-        work_per_request=cost,
-        capacity=_capacity(memory, cycle, measured) if learning.capacity else memory.capacity,
-        baselines=_baselines(memory, cycle, measured) if learning.baseline else memory.baselines,
-    )
+    return {
+        "sample_at": rate.at,
+        "requests": requests,
+        "work": work,
+        "work_per_request": cost,
+        "capacity": _capacity(memory, cycle, measured) if learning.capacity else memory.capacity,
+        "baselines": _baselines(memory, cycle, measured) if learning.baseline else memory.baselines,
+    }
 
 
 def _capacity(

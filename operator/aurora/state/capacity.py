@@ -94,7 +94,7 @@ class CapacityModel:
         for signal, (latency, weight) in latencies.items():
             curve = curves.get(signal, Curve())
             curves[signal] = learn(curve, load=load, latency=latency, weight=weight, at=at)
-        return replace(self, curves=curves, at=at)
+        return CapacityModel(self.unit, self.template_hash, at, curves)
 
     def for_template(self, template_hash: str) -> "CapacityModel":
         """Begin anew for another pod template; what was learned only guides."""

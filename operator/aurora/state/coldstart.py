@@ -6,7 +6,7 @@ from typing import Final
 
 from aurora.observe.facts import PodFacts
 
-__all__ = ["ColdStart", "ColdStartMemory", "observe_pods"]
+__all__ = ["ColdStart", "ColdStartMemory", "newest_template", "observe_pods"]
 
 DEFAULT_COLD_START_S: Final = 120.0
 """Assumed until three starts were seen: between a small model (median 22.7 s, p90 42 s, 7,531
@@ -61,6 +61,12 @@ class ColdStartMemory:
             count,
             measured=True,
         )
+
+
+def newest_template(pods: Iterable[PodFacts]) -> str:
+    """The template of the pod that was made last: pods name it otherwise than their workload."""
+    newest = max(pods, key=lambda pod: pod.created_at, default=None)
+    return newest.template_hash if newest is not None else ""
 
 
 def observe_pods(

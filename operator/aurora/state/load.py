@@ -13,7 +13,7 @@ __all__ = ["GENERATION_COST", "capacity_unit", "in_flight", "load_of"]
 
 GENERATION_COST: Final = 4.0
 """Prompt tokens that a generated token costs as much as: (cb + c0 / 64) / cp of the measured
-servers is 3 to 9 (docs/capacity-model.md); for one mix of requests the value does not matter."""
+servers is 4.5 to 9.5 (docs/capacity-model.md); for one mix of requests it does not matter."""
 
 _TOKENS = (Signal.PROMPT_TOKEN_RATE, Signal.GENERATION_TOKEN_RATE)
 

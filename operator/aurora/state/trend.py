@@ -56,7 +56,7 @@ def trend_of(points: Sequence[tuple[float, float]]) -> Trend:
     n = len(points)
     score = sum((d > 0.0) - (d < 0.0) for d in slopes)
     r = neighbour_correlation([v - slope * t for t, v in points])
-    variance = n * (n - 1) * (2 * n + 5) / 18.0
+    variance = n * (n - 1) * (2 * n + 5) / 18.0 * (1.0 + r) / (1.0 - r)
     z = max(0, abs(score) - 1) / math.sqrt(variance)
     p_value = 2.0 * (1.0 - _NORMAL.cdf(z))
     if p_value >= SIGNIFICANCE_LEVEL or slope == 0.0:

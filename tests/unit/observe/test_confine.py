@@ -135,3 +135,13 @@ def test_no_text_made_of_promql_gets_out(query: str) -> None:
         return
     assert_confined(confined.text, "team")
     assert_confined(confined.request, "team")
+
+
+def test_text_that_does_not_mean_what_was_checked_is_never_used(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    query = 'm{a="x\\"} or secret{b=\\""}'
+    confine(query, "team")
+    monkeypatch.setattr("aurora.observe.confine._escaped", lambda value: value)
+    with pytest.raises(UsageError, match="cannot be confined"):
+        confine(query, "team")

@@ -44,6 +44,14 @@ def version(number: int, *, uid: str = "u", replicas: int | None = None) -> dict
     )
 
 
+def gaps(found: Fleet, kind: Kind, *items: dict[str, Any]) -> list[ObjectKey]:
+    return [gap.key for gap in found.gaps(kind, found.listing(kind, items))]
+
+
+def sweep(found: Fleet, kind: Kind, *items: dict[str, Any], version: str) -> list[ObjectKey]:
+    return found.sweep(kind, found.listing(kind, items), version=version)
+
+
 def replicas(found: Fleet) -> int | None:
     facts = found.deployments.get(KEY)
     return facts.replicas if facts else None
@@ -128,7 +136,7 @@ class TestSweep:
             obj = objects.deployment(name, metadata={"resourceVersion": str(number)})
             found.apply_event(DEPLOYMENT, None, obj)
         there = [objects.obj("kept", version="6")]
-        removed = found.sweep(DEPLOYMENT, there, version="20")
+        removed = sweep(found, DEPLOYMENT, *there, version="20")
         assert removed == [ObjectKey("models", "ghost")]
         assert {key.name for key, _ in found.deployments.items()} == {"kept", "new"}
 
@@ -136,10 +144,10 @@ class TestSweep:
         found = fleet()
         found.apply_event(DEPLOYMENT, None, version(5, uid="old"))
         there = [objects.obj("llama", uid="new", version="9")]
-        assert found.gaps(DEPLOYMENT, there) == [KEY]
+        assert gaps(found, DEPLOYMENT, *there) == [KEY]
         found.apply_event(DEPLOYMENT, "MODIFIED", version(9, uid="new"))
-        assert found.gaps(DEPLOYMENT, there) == []
-        assert found.sweep(DEPLOYMENT, there, version="9") == []
+        assert gaps(found, DEPLOYMENT, *there) == []
+        assert sweep(found, DEPLOYMENT, *there, version="9") == []
         assert replicas(found) == 9
 
     @pytest.mark.parametrize(
@@ -154,13 +162,13 @@ class TestSweep:
         found = fleet()
         found.apply_event(DEPLOYMENT, None, version(5))
         there = [objects.obj("llama", uid="u", version=listed)]
-        assert bool(found.gaps(DEPLOYMENT, there)) is gap
+        assert bool(gaps(found, DEPLOYMENT, *there)) is gap
 
     def test_a_list_that_was_wrong_does_not_blind_for_good(self) -> None:
         found = fleet()
         found.apply_event(DEPLOYMENT, None, version(5))
-        assert found.sweep(DEPLOYMENT, [], version="9") == [KEY]
-        assert found.gaps(DEPLOYMENT, [objects.obj("llama", uid="u", version="5")]) == [KEY]
+        assert sweep(found, DEPLOYMENT, version="9") == [KEY]
+        assert gaps(found, DEPLOYMENT, objects.obj("llama", uid="u", version="5")) == [KEY]
         assert found.apply_event(DEPLOYMENT, "MODIFIED", version(5))
 
     def test_a_ghost_among_the_slices_is_counted_no_more(self) -> None:
@@ -168,7 +176,7 @@ class TestSweep:
         found.apply_event(ENDPOINT_SLICE, None, objects.endpoints("a", ready=2))
         dry = objects.endpoints("b", ready=0, metadata={"resourceVersion": "2"})
         found.apply_event(ENDPOINT_SLICE, None, dry)
-        found.sweep(ENDPOINT_SLICE, [objects.obj("b", version="2")], version="9")
+        sweep(found, ENDPOINT_SLICE, objects.obj("b", version="2"), version="9")
         seen = found.endpoints.of(KEY, at=1000.0)
         assert seen is not None
         assert (seen.ready, seen.not_ready_since) == (0, 1000.0)
@@ -177,7 +185,7 @@ class TestSweep:
         found = fleet()
         other = objects.obj("aurora-control", namespace="models")
         ours = objects.obj("aurora-control", namespace="aurora-system")
-        assert found.gaps(CONFIG_MAP, [other, ours]) == [
+        assert gaps(found, CONFIG_MAP, other, ours) == [
             ObjectKey("aurora-system", "aurora-control")
         ]
 

@@ -81,7 +81,7 @@ def server() -> Iterator[Server]:
 
     http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     http.daemon_threads = True
-    thread = threading.Thread(target=http.serve_forever, daemon=True)
+    thread = threading.Thread(target=lambda: http.serve_forever(0.01), daemon=True)
     thread.start()
     told.url = f"http://127.0.0.1:{http.server_address[1]}"
     yield told

@@ -95,14 +95,15 @@ def test_nothing_is_learned_about_capacity_when(signals: dict[Signal, Reading | 
     assert clock.memory.capacity.curves == {}
 
 
-def test_readings_from_before_a_scale_do_not_teach_the_new_count() -> None:
+@pytest.mark.parametrize("ready", [1, 4], ids=lambda n: f"from 2 to {n}")
+def test_readings_from_before_a_scale_do_not_teach_the_new_count(ready: int) -> None:
     clock = taught()
     weight = clock.memory.capacity.effective_samples(TTFT)
     for _ in range(4):
-        clock.cycle(busy(10.0), ready=4)
+        clock.cycle(busy(6.0), ready=ready)
     assert clock.memory.capacity.effective_samples(TTFT) <= weight
-    for _ in range(6):
-        clock.cycle(busy(10.0), ready=4)
+    for _ in range(8):
+        clock.cycle(busy(6.0), ready=ready)
     assert clock.memory.capacity.effective_samples(TTFT) > weight
 
 

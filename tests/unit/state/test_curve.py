@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aurora.state.curve import MAX_BINS, Curve, learn, levels, total_weight
+from aurora.state.curve import MAX_BINS, Curve, fit, learn, levels, total_weight
 
 LOADS = st.floats(min_value=1e-3, max_value=1e6)
 LATENCIES = st.floats(min_value=1e-4, max_value=1e4)
@@ -62,9 +62,9 @@ def test_the_line_carries_the_curve_beyond_the_load_seen() -> None:
 def test_one_stalled_request_does_not_bend_the_curve() -> None:
     rng = random.Random(6)
     points = [(x, queue(x)) for _ in range(100) if (x := rng.uniform(5.0, 60.0))]
-    before = taught(points)
-    after = learn(before, load=30.0, latency=500.0, weight=0.5, at=3000.0)
-    assert levels(after, 30.0)[0] - levels(before, 30.0)[0] < 0.2
+    before = fit(taught(points), 3000.0)
+    after = fit(learn(before, load=30.0, latency=500.0, weight=0.5, at=3000.0), 3000.0)
+    assert levels(after, 30.0)[0] - levels(before, 30.0)[0] < 0.06
 
 
 def test_a_slower_server_is_learned_when_it_stays_slower() -> None:

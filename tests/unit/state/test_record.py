@@ -3,13 +3,13 @@
 import json
 
 import pytest
-from tests.unit.state.given import NOW, Clock, pod, sample
 
 from aurora.errors import StoreError
 from aurora.observe.facts import EndpointFacts, ObjectKey
 from aurora.observe.sample import Gap, Missing, Signal
 from aurora.state.record import state_from_json, state_to_json
 from aurora.state.system_state import SystemState
+from tests.unit.state.given import NOW, Clock, pod, sample
 
 RATE, TTFT = Signal.REQUEST_RATE, Signal.TTFT_P95
 

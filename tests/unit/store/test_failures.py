@@ -99,9 +99,11 @@ async def test_a_place_that_cannot_hold_a_file_is_told(tmp_path: Path, place: st
         await Store.open(f"sqlite:///{tmp_path}/{place}")
 
 
-async def test_records_are_readable_by_their_owner_alone(tmp_path: Path) -> None:
+@pytest.mark.parametrize("there", [True, False], ids=["a file that is there", "a new file"])
+async def test_records_are_readable_by_their_owner_alone(tmp_path: Path, *, there: bool) -> None:
     file = tmp_path / "aurora.db"
-    file.touch(mode=0o644)
+    if there:
+        file.touch(mode=0o644)
     store = await Store.open(f"sqlite:///{file}")
     await store.record_decision(decision())
     assert modes(tmp_path) == dict.fromkeys(("aurora.db", "aurora.db-shm", "aurora.db-wal"), 0o600)

@@ -155,7 +155,10 @@ class World:
         known = self._arrivals.get(key)
         if rate <= 0.0:
             self._arrivals.pop(key, None)
-        elif known is None or (known.rate, known.callers) != (rate, traffic.callers):
+            return
+        if known is None and not self._serves(traffic):
+            return  # nobody calls a model before it was there for the first time
+        if known is None or (known.rate, known.callers) != (rate, traffic.callers):
             self._arrivals[key] = Arrivals(
                 self._source,
                 rate=rate,
@@ -164,6 +167,9 @@ class World:
                 identifiers=self._identifiers,
                 start=self.now,
             )
+
+    def _serves(self, traffic: Traffic) -> bool:
+        return any(pod.ready and traffic.selects(pod.fact) for pod in self._pods.values())
 
     def _arriving(self, key: Key, until: float) -> list[Request]:
         step = self.faults.of(key, LoadStep, self.now)
