@@ -47,9 +47,9 @@ class Settings(BaseSettings):
     """CA bundle that signed the certificate of Prometheus."""
     prometheus_headers: dict[str, SecretStr] = {}
     """More headers, for example X-Scope-OrgID, as a JSON object."""
-    metrics_window_seconds: float = Field(default=60.0, ge=5.0, le=3600.0)
+    metrics_window_seconds: float = Field(default=120.0, ge=5.0, le=3600.0)
     """How far back rates and percentiles look; at least four scrape intervals."""
-    metrics_stale_seconds: float = Field(default=45.0, ge=5.0, le=3600.0)
+    metrics_stale_seconds: float = Field(default=90.0, ge=5.0, le=3600.0)
     """A newest raw sample older than this makes a reading Stale."""
     allow_custom_queries: bool = False
     """Whether ModelDeployments may bring their own PromQL."""

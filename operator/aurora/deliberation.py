@@ -14,7 +14,14 @@ from aurora.planner.plan import Recall, plan
 from aurora.resources.vocabulary import Action, Phase
 from aurora.state.system_state import SystemState
 
-__all__ = ["Deliberated", "Guardrails", "ask_critic", "deliberate", "open_fallback"]
+__all__ = [
+    "Deliberated",
+    "Guardrails",
+    "ask_critic",
+    "cache_on_since",
+    "deliberate",
+    "open_fallback",
+]
 
 DAY_S = 24 * 3600.0
 TOLD_S = 3600.0
@@ -64,6 +71,7 @@ def deliberate(  # noqa: PLR0913 - everything that a decision may depend on, by 
         adopted_floor=adopted_floor,
         fallback_open=fallback.id if fallback is not None else "",
         fallbacks_recently=_fallbacks(entries, state.at),
+        cache_on_since=cache_on_since(entries),
     )
     decision = plan(given, recall=recall, told=_told(entries, state.at))
     if decision is None:
@@ -111,6 +119,15 @@ def open_fallback(entries: tuple[LedgerEntry, ...]) -> LedgerEntry | None:
         if entry.action is not Action.ROUTE or not entry.acted or entry.phase in _UNDONE:
             continue
         return entry if entry.direction is Direction.FALLBACK else None
+    return None
+
+
+def cache_on_since(entries: tuple[LedgerEntry, ...]) -> float | None:
+    """When the cache was switched on, None while it is off."""
+    for entry in entries:
+        if entry.action is not Action.CACHE or not entry.acted or entry.phase in _UNDONE:
+            continue
+        return entry.executed_at if entry.direction is Direction.ON else None
     return None
 
 

@@ -15,6 +15,7 @@ from aurora.cycle import Cycle, Parts
 from aurora.deliberation import Guardrails
 from aurora.executor.alert import WebhookSender
 from aurora.executor.book import DecisionBook
+from aurora.executor.cache import CacheActuator, CacheImages
 from aurora.executor.dispatch import Dispatcher
 from aurora.executor.effects import Effects
 from aurora.executor.followup import FollowUp
@@ -38,7 +39,7 @@ from aurora.memory.keeper import MemoryKeeper
 from aurora.observe.fleet import Fleet
 from aurora.observe.observer import Observer
 from aurora.observe.probe import HttpProber
-from aurora.observe.prometheus import PrometheusSettings, PrometheusClient
+from aurora.observe.prometheus import PrometheusClient, PrometheusSettings
 from aurora.observe.queries.settings import MetricsSettings
 from aurora.observe.reader import MetricsReader
 from aurora.store import Store
@@ -122,7 +123,8 @@ async def _cycle(  # noqa: PLR0913 - the process's resources, all by name
     telemetry, reverts = Telemetry(), Reverts()
     guardrails = _guardrails(settings)
     writer = Writer(client, fence=lease, switch=ControlSwitch(client, namespace=settings.namespace))
-    effects = Effects(client, writer)
+    images = CacheImages(settings.cache_image, settings.cache_exporter_image or None)
+    effects = Effects(client, writer, CacheActuator(client, writer, images))
     keeper = await _keeper(settings, store)
     events = EventRecorder(client, fence=lease, instance=identity)
     notifier = WebhookNotifier(

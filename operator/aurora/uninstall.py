@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from aurora.config import Settings
 from aurora.errors import AuroraError
+from aurora.executor.cache import CacheActuator, CacheImages
 from aurora.executor.effects import Effects
 from aurora.executor.restore import Restorer
 from aurora.factory import connection_of
@@ -30,7 +31,9 @@ async def uninstall_all(settings: Settings, *, say: Callable[[str], object]) -> 
     async with KubeClient(connection_of(settings)) as client:
         switch = ControlSwitch(client, namespace=settings.namespace)
         writer = Writer(client, fence=_Person(), switch=switch)
-        restorer = Restorer(client, writer, Effects(client, writer))
+        images = CacheImages(settings.cache_image, settings.cache_exporter_image or None)
+        effects = Effects(client, writer, CacheActuator(client, writer, images))
+        restorer = Restorer(client, writer, effects)
         listing = await client.list(MODEL_DEPLOYMENT)
         for raw in listing.items:
             name = f"{raw['metadata']['namespace']}/{raw['metadata']['name']}"

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from croniter import croniter
@@ -23,10 +24,11 @@ def window_start(budget: Budget, at: float) -> float | None:
         return None
     zone = ZoneInfo(budget.time_zone or "UTC")
     moment = datetime.fromtimestamp(at, UTC).astimezone(zone)
-    opened = croniter(budget.schedule, moment + timedelta(seconds=1)).get_prev(datetime)
+    cron: Any = croniter(budget.schedule, moment + timedelta(seconds=1))
+    opened: datetime = cron.get_prev(datetime)
     if moment - opened >= budget.duration:
         return None
-    return float(opened.timestamp())
+    return opened.timestamp()
 
 
 def applies(budget: Budget, action: Action) -> bool:

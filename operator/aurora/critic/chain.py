@@ -35,6 +35,7 @@ REJECTIONS: tuple[Callable[[CriticInput], Finding], ...] = (
     # Then how fast and how much.
     checks.action_in_flight,
     checks.protected_recently,
+    checks.failed_before,
     checks.cooling_down,
     checks.step_too_large,
     checks.budget_exhausted,

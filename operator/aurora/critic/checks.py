@@ -19,6 +19,8 @@ Finding = tuple[CheckReason, str] | None
 
 REGRESSION_MEMORY_S = 24 * 3600.0
 """How long a measured regression of the same action keeps AURORA from repeating it unattended."""
+FAILURE_MEMORY_S = 3600.0
+"""How long an action that could not be carried out is not proposed again."""
 REVERTS_TOLERATED = 2
 """Writes that another manager may take back within an hour before AURORA stops repeating them."""
 _NEEDED_TO_SHRINK = (Signal.REQUEST_RATE,)
@@ -175,6 +177,24 @@ def cooling_down(given: CriticInput) -> Finding:
     if left <= 0:
         return None
     return CheckReason.COOLING_DOWN, f"{last.id} acted recently, {math.ceil(left)} s to wait"
+
+
+def failed_before(given: CriticInput) -> Finding:
+    """What could not be done an hour ago is not tried again before somebody mended it."""
+    since = given.at - FAILURE_MEMORY_S
+    found = next(
+        (
+            entry
+            for entry in given.ledger.of_model(given.request.model)
+            if entry.phase is Phase.FAILED
+            and entry.fingerprint == given.request.fingerprint
+            and entry.decided_at >= since
+        ),
+        None,
+    )
+    if found is None or given.request.action is Action.ROUTE:
+        return None
+    return CheckReason.FAILED_BEFORE, f"{found.id} could not be carried out"
 
 
 def step_too_large(given: CriticInput) -> Finding:

@@ -40,6 +40,8 @@ class CheckReason(StrEnum):
     """Another decision on the same target is not finished."""
     PROTECTED_RECENTLY = "ProtectedRecently"
     """A protective action was taken on this target within the last two cycles."""
+    FAILED_BEFORE = "FailedBefore"
+    """The same action could not be carried out within the last hour."""
     COOLING_DOWN = "CoolingDown"
     """The cooldown after the last action has not passed."""
     STEP_TOO_LARGE = "StepTooLarge"
@@ -68,6 +70,7 @@ TRANSIENT = frozenset(
     {
         CheckReason.ACTION_IN_FLIGHT,
         CheckReason.PROTECTED_RECENTLY,
+        CheckReason.FAILED_BEFORE,
         CheckReason.COOLING_DOWN,
         CheckReason.BLAST_RADIUS,
     }

@@ -18,6 +18,8 @@ __all__ = ["Line", "Summary", "answers", "is_settled", "judge"]
 _UNDONE: Final = frozenset({Phase.ROLLING_BACK, Phase.ROLLED_BACK, Phase.FAILED})
 _SLACK_S: Final = 1.0
 """The API server's timestamps are whole seconds."""
+FELT_S: Final = 30.0
+"""So long callers must have felt an action before the run may end."""
 FADE_S: Final = 5.0
 """A fault's first seconds do not count: what was sent before it is still being answered."""
 
@@ -27,13 +29,13 @@ class Line:
     """One fault of the summary; times are seconds after the fault began, None when it never was.
 
     Attributes:
-        decision: the first expected action that was decided on.
+        decisions: the executed ones that were expected, in order.
         before: what callers saw between fault and action, `after` once it could be felt.
         faults: why it was not handled; empty when it was.
     """
 
     episode: Episode
-    decision: SeenDecision | None
+    decisions: tuple[SeenDecision, ...]
     decided_after_s: float | None
     done_after_s: float | None
     before: float | None
@@ -49,34 +51,36 @@ class Summary:
     failures: tuple[str, ...]
 
 
-def answers(episode: Episode, scene: Scene) -> list[SeenDecision | None]:
-    """The executed decision for each expected action, in order; None where there is none."""
-    begun = scene.begun.get(episode.fault)
-    if begun is None:
-        return [None for _ in episode.expected]
-    found: list[SeenDecision | None] = []
-    since = begun - _SLACK_S
+def answers(episode: Episode, scene: Scene) -> list[tuple[SeenDecision, ...]]:
+    """The executed decisions for each expected action, the oldest first; empty where none is.
+
+    An action may be taken again while the fault grows; the next expected one comes after the
+    first of them.
+    """
+    since = scene.begun.get(episode.fault)
+    found: list[tuple[SeenDecision, ...]] = []
     for move in episode.expected:
-        match = next(
-            (
-                one
-                for one in scene.decisions_on(episode.model)
-                if one.move == move and one.executed_at is not None and one.decided_at >= since
-            ),
-            None,
+        matches = tuple(
+            one
+            for one in scene.decisions_on(episode.model)
+            if one.move == move
+            and one.executed_at is not None
+            and since is not None
+            and one.decided_at >= since - _SLACK_S
         )
-        found.append(match)
-        since = match.decided_at if match is not None else since
+        found.append(matches)
+        since = matches[0].decided_at if matches else since
     return found
 
 
 def is_settled(played: Sequence[Episode], scene: Scene) -> bool:
     """Whether every expected action was executed and judged, and callers had time to feel it."""
     for episode in played:
-        for one in answers(episode, scene):
-            if one is None or one.verdict is None:
+        for matches in answers(episode, scene):
+            if not matches or any(one.verdict is None for one in matches):
                 return False
-            if scene.at < (one.executed_at or scene.at) + episode.settle_s + 30.0:
+            last = matches[-1].executed_at or scene.at
+            if scene.at < last + episode.settle_s + FELT_S:
                 return False
     return True
 
@@ -92,12 +96,12 @@ def judge(played: Sequence[Episode], scene: Scene) -> Summary:
 def _line(episode: Episode, scene: Scene) -> Line:
     begun = scene.begun.get(episode.fault)
     found = answers(episode, scene)
-    first = found[0]
-    before, after = _felt(episode, scene, first)
+    first = found[0][0] if found[0] else None
+    before, after = _felt(episode, scene, found[0])
     faults = [*_unanswered(episode, found), *_felt_faults(episode, first, before, after)]
     return Line(
         episode,
-        first,
+        tuple(one for matches in found for one in matches),
         _after(begun, first.decided_at if first else None),
         _after(begun, first.executed_at if first else None),
         before,
@@ -110,35 +114,41 @@ def _after(begun: float | None, at: float | None) -> float | None:
     return None if begun is None or at is None else max(0.0, at - begun)
 
 
-def _unanswered(episode: Episode, found: Sequence[SeenDecision | None]) -> list[str]:
+def _unanswered(episode: Episode, found: Sequence[tuple[SeenDecision, ...]]) -> list[str]:
     faults = []
-    for (action, direction), one in zip(episode.expected, found, strict=True):
+    for (action, direction), matches in zip(episode.expected, found, strict=True):
         what = f"{episode.fault}: {action} {direction} of {episode.model}"
-        if one is None:
+        if not matches:
             faults.append(f"{what} was not executed")
-        elif one.phase in _UNDONE:
-            faults.append(f"{what} was undone ({one.phase}): {one.outcome}")
-        elif one.verdict is None:
-            faults.append(f"{what} was not judged before the run ended")
-        elif one.verdict is OutcomeVerdict.REGRESSED:
-            faults.append(f"{what} was judged Regressed: {one.outcome}")
+        faults += [f"{what} {why}" for one in matches if (why := _bad_end(one))]
     return faults
 
 
+def _bad_end(one: SeenDecision) -> str:
+    if one.phase in _UNDONE:
+        return f"was undone ({one.phase}): {one.outcome}"
+    if one.verdict is None:
+        return "was not judged before the run ended"
+    if one.verdict is OutcomeVerdict.REGRESSED:
+        return f"was judged Regressed: {one.outcome}"
+    return ""
+
+
 def _felt(
-    episode: Episode, scene: Scene, first: SeenDecision | None
+    episode: Episode, scene: Scene, matches: Sequence[SeenDecision]
 ) -> tuple[float | None, float | None]:
-    """What callers saw before and after the action, both while the fault lasted."""
+    """What callers saw before the first and after the last action, while the fault lasted."""
     begun = scene.begun.get(episode.fault)
-    if begun is None or first is None or first.executed_at is None:
+    times = [one.executed_at for one in matches if one.executed_at is not None]
+    if begun is None or not times:
         return None, None
     buckets = scene.models[episode.model].buckets
     ends = min(scene.at, begun + max(one.for_s for one in episode.injections))
     # An action that comes fast leaves no whole bucket after the fade: then from the fault on.
-    before = callers(buckets, begun + FADE_S, first.executed_at + FADE_S) or callers(
-        buckets, begun - FADE_S, first.executed_at + FADE_S
+    before = callers(buckets, begun + FADE_S, times[0] + FADE_S) or callers(
+        buckets, begun - FADE_S, times[0] + FADE_S
     )
-    after = callers(buckets, first.executed_at + episode.settle_s, ends)
+    after = callers(buckets, times[-1] + episode.settle_s, ends)
     key = episode.signal.key
     return (before.value(key) if before else None, after.value(key) if after else None)
 

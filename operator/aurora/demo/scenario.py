@@ -87,8 +87,8 @@ EPISODES: Final[Mapping[str, Episode]] = MappingProxyType(
         "load": Episode(
             fault="load",
             model="chat",
-            what="2.5 times the load",
-            injections=(Injection("load", 2.5, 600.0),),
+            what="3 times the load",
+            injections=(Injection("load", 3.0, 600.0),),
             begins_s=0.0,
             expected=((Action.SCALE, Direction.UP),),
             signal=_TTFT,

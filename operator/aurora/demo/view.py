@@ -146,16 +146,16 @@ def summary_table(summary: Summary) -> RenderableType:
 
 
 def _summary_cells(line: Line) -> list[Text]:
-    one = line.decision
-    verdict = Text("-") if one is None else _outcome(one)
+    done = [f"{one.title}, {one.confidence_percent} %" for one in line.decisions]
+    verdicts = Text("\n").join(_outcome(one) for one in line.decisions)
     ok = Text("handled", style="green") if not line.faults else Text("failed", style="red")
     return [
         Text(f"{line.episode.fault}: {line.episode.what}"),
         Text(line.episode.model),
         Text(_seconds(line.decided_after_s)),
-        Text("-" if one is None else f"{one.title}, {one.confidence_percent} %"),
+        Text("\n".join(done) or "-"),
         Text(_seconds(line.done_after_s)),
-        verdict,
+        verdicts,
         Text(_felt(line, line.before)),
         Text(_felt(line, line.after)),
         ok,

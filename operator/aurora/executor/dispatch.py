@@ -81,7 +81,8 @@ class Dispatcher:
         entry = entry_of(found)
         announced = stored_changes(found.status.to_kubernetes())
         try:
-            plan = Plan(announced) if announced else plan_of(entry, observation, decisions)
+            known = announced and entry.action is not Action.CACHE
+            plan = Plan(announced) if known else plan_of(entry, observation, decisions)
             if plan.changes:
                 await self._keepsakes.keep_originals(observation.key, plan.changes)
             if found.status.phase is not Phase.EXECUTING:
@@ -147,10 +148,12 @@ class Dispatcher:
         await self._keepsakes.annotate_model(found)
         return found
 
-    async def undo(self, found: DecisionObject, *, at: float) -> DecisionObject:
+    async def undo(
+        self, found: DecisionObject, observation: ModelObservation, *, at: float
+    ) -> DecisionObject:
         """Write the old values back, unless somebody else wrote others meanwhile."""
         try:
-            result = await self._effects.bring_about(undo_plan(found))
+            result = await self._effects.bring_about(undo_plan(found, observation))
             why = "" if result is Result.DONE else _failure(result)
         except (ConfigurationError, ForbiddenError) as error:
             why = str(error)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from enum import StrEnum
 
 from aurora.errors import ConflictError, NotFoundError
+from aurora.executor.cache import CacheActuator, CacheStep
 from aurora.executor.changes import Change, ObjectRef, Progress, by_object, fields, progress
 from aurora.executor.plan import Plan, ref_of_change
 from aurora.kube.client import KubeClient
@@ -32,24 +33,35 @@ class Effects:
     again, and a value that somebody else set is never overwritten.
     """
 
-    def __init__(self, client: KubeClient, writer: Writer) -> None:
+    def __init__(self, client: KubeClient, writer: Writer, cache: CacheActuator) -> None:
         self._client = client
         self._writer = writer
+        self._cache = cache
 
     async def bring_about(self, plan: Plan) -> Result:
         """Apply the plan's own objects, then its changes, in order.
 
         Raises:
+            ConfigurationError: a precondition is not met; the text says what to change.
             ForbiddenError: RBAC, quota or admission refused; repeating does not help.
             UnavailableError: no answer; repeat later.
             WriteHeldError: the kill switch is set or the Lease is lost; repeat later.
         """
+        if plan.cache is not None:
+            return await self._take(plan.cache)
         for kind, manifest in plan.manifests:
             await self._writer.apply(kind, dict(manifest))
         for (ref, subresource), group in by_object(plan.changes).items():
             result = await self._one(ref, subresource, group)
             if result is not Result.DONE:
                 return result
+        return Result.DONE
+
+    async def _take(self, step: CacheStep) -> Result:
+        try:
+            await self._cache.take(step)
+        except NotFoundError:
+            return Result.GONE
         return Result.DONE
 
     async def _one(self, ref: ObjectRef, subresource: str, group: Sequence[Change]) -> Result:

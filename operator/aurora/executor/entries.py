@@ -1,6 +1,6 @@
 """Decision objects read back as ledger entries: what the guardrails and the next steps need."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from aurora.critic.ledger import Ledger, LedgerEntry
@@ -9,7 +9,7 @@ from aurora.planner.decision import Direction
 from aurora.resources.decision import Decision as DecisionObject
 from aurora.resources.vocabulary import Phase
 
-__all__ = ["entry_of", "ledger_of"]
+__all__ = ["entry_of", "ledger_entries", "ledger_of"]
 
 _SETTLED = {
     Phase.COMPLETED,
@@ -51,6 +51,11 @@ def _since(found: DecisionObject, type_: str) -> float | None:
         if condition.type == type_ and condition.status == "True":
             return condition.last_transition_time.timestamp()
     return None
+
+
+def ledger_entries(decisions: Iterable[DecisionObject]) -> tuple[LedgerEntry, ...]:
+    """Decisions of one model as ledger entries, in the order given."""
+    return tuple(entry_of(found) for found in decisions)
 
 
 def ledger_of(decisions: Mapping[Any, DecisionObject]) -> Ledger:

@@ -117,7 +117,7 @@ class FollowUp:
             return await self._execute(found, snapshot, states, decisions)
         if step.step is Step.MEASURE:
             return await self._measure(found, snapshot, states, decisions)
-        return await self._dispatcher.undo(found, at=at)
+        return await self._dispatcher.undo(found, snapshot.models[_model_of(found)], at=at)
 
     async def _execute(
         self,

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from aurora.observe.facts import ObjectKey
 from aurora.resources import Approval, DecisionObject
 from aurora.resources.vocabulary import Action, ApprovalVerdict, Phase, Tier
 
@@ -84,7 +85,7 @@ def _expired(found: DecisionObject, at: float) -> bool:
 
 
 def approvals_by_decision(
-    approvals: Mapping[object, Approval],
+    approvals: Mapping[ObjectKey, Approval],
 ) -> dict[tuple[str, str, str], tuple[Approval, ...]]:
     """Approvals by namespace, name and uid of the Decision that they are about."""
     grouped: dict[tuple[str, str, str], tuple[Approval, ...]] = {}

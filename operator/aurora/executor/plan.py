@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from aurora.executor.cache import CacheStep
 from aurora.executor.changes import Change, ObjectRef
 from aurora.kube.jsonpatch import ABSENT
 from aurora.kube.kinds import (
@@ -48,10 +49,15 @@ _KINDS = {
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Objects that AURORA owns are applied first, then leaves of other people's objects change."""
+    """Objects that AURORA owns are applied first, then leaves of other people's objects change.
+
+    Attributes:
+        cache: a step of the cache, which is done instead; `changes` then only announces it.
+    """
 
     changes: tuple[Change, ...] = ()
     manifests: tuple[tuple[Kind, Mapping[str, Any]], ...] = ()
+    cache: CacheStep | None = None
 
 
 def kind_of(api_version: str, kind: str) -> Kind:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import structlog
 
 from aurora.errors import ClusterError
+from aurora.executor.cache import ARMED_PATH, CacheStep
 from aurora.executor.changes import Change, by_object, read
 from aurora.executor.effects import Effects
 from aurora.executor.originals import originals_of, release
@@ -13,6 +14,7 @@ from aurora.kube.client import KubeClient
 from aurora.kube.kinds import MODEL_DEPLOYMENT, Ref
 from aurora.kube.writer import Writer
 from aurora.observe.snapshot import FleetSnapshot
+from aurora.planner.decision import Direction
 from aurora.resources import ModelDeployment
 from aurora.resources.names import FINALIZER
 from aurora.resources.vocabulary import DeletionPolicy
@@ -48,8 +50,12 @@ class Restorer:
             ClusterError: something is not restored yet; the finalizer stays for the next try.
         """
         if model.spec.deletion_policy is DeletionPolicy.RESTORE:
-            changes = await self._current(tuple(originals_of(model).values()))
-            await self._effects.bring_about(Plan(changes))
+            kept = tuple(originals_of(model).values())
+            for change in kept:
+                if change.path == ARMED_PATH:
+                    await self._effects.bring_about(Plan(cache=_disarming(model, change)))
+            leaves = tuple(change for change in kept if change.path != ARMED_PATH)
+            await self._effects.bring_about(Plan(await self._current(leaves)))
         ref = Ref(MODEL_DEPLOYMENT, model.metadata.namespace, model.metadata.name)
         found = await self._client.get(ref)
         if found is None:
@@ -73,3 +79,15 @@ class Restorer:
                 for one in group
             ]
         return tuple(made)
+
+
+def _disarming(model: ModelDeployment, change: Change) -> CacheStep:
+    return CacheStep(
+        direction=Direction.DISARM,
+        namespace=change.ref.namespace,
+        deployment=change.ref.name,
+        uid=change.ref.uid,
+        service=model.spec.service_ref.name,
+        spec=model.spec.cache,
+        on_demand_nodes=False,
+    )

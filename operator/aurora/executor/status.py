@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from typing import Final
 
 from aurora.critic.checks import REVERTS_TOLERATED
+from aurora.deliberation import cache_on_since
+from aurora.executor.entries import ledger_entries
 from aurora.executor.projections import number
 from aurora.observe.sample import UNITS, Gap, Missing, Sample, Signal
 from aurora.observe.snapshot import FleetSnapshot, ModelObservation
@@ -21,6 +23,7 @@ from aurora.resources import (
     ModelDeploymentStatus,
     ReplicaCounts,
     SignalStatus,
+    find_condition,
     set_condition,
 )
 from aurora.resources.modeldeployment import RECENT_DECISIONS
@@ -95,6 +98,7 @@ def _conditions(
     facts = [
         _metrics(state),
         _scaling(observation),
+        _cache(observation, decisions),
         _paused(observation, snapshot),
         _pending(decisions),
         _autoscalers(observation),
@@ -204,6 +208,23 @@ def _scaling(observation: ModelObservation) -> Fact:
         return ConditionType.SCALING_ACTIVE, TRUE, Reason.SCALING_ACTIVE, message
     reason = Reason.SCALING_ACTIVE
     return ConditionType.SCALING_ACTIVE, TRUE, reason, reason.sentence
+
+
+def _cache(observation: ModelObservation, decisions: Sequence[DecisionObject]) -> Fact:
+    armed = observation.target is not None and observation.target.armed
+    if armed and cache_on_since(ledger_entries(decisions)) is not None:
+        reason = Reason.CACHE_ACTIVE
+        return ConditionType.CACHE_ACTIVE, TRUE, reason, reason.sentence
+    if armed:
+        reason = Reason.CACHE_ARMED
+        return ConditionType.CACHE_ACTIVE, FALSE, reason, reason.sentence
+    refused = next((one for one in decisions if one.spec.action is Action.CACHE), None)
+    if refused is not None and refused.status.phase is Phase.FAILED:
+        executed = find_condition(refused.status.conditions, ConditionType.EXECUTED)
+        why = executed.message if executed is not None else Reason.CACHE_PRECONDITION.sentence
+        return ConditionType.CACHE_ACTIVE, FALSE, Reason.CACHE_PRECONDITION, why
+    reason = Reason.CACHE_OFF
+    return ConditionType.CACHE_ACTIVE, FALSE, reason, "No cache sidecar is in the pods."
 
 
 def _paused(observation: ModelObservation, snapshot: FleetSnapshot) -> Fact:

@@ -70,8 +70,7 @@ async def run_operator(  # noqa: PLR0913
 
     Raises:
         ForbiddenError: RBAC does not let this process list a kind; the text names it.
-        Exception: a watch failed for good. The process has to end with an error then, so that it
-            is started anew.
+        Exception: a watch failed for good: end the process, so that it is started anew.
     """
     options = options or OperatorOptions()
     stop = stop or asyncio.Event()
@@ -79,7 +78,6 @@ async def run_operator(  # noqa: PLR0913
     registry = kopf.OperatorRegistry()
     register(registry, fleet, connection=client.connection, loop=loop)
     sweeper = Sweeper(client, fleet, namespaces=options.namespaces)
-
     ready, watches_stop = asyncio.Event(), asyncio.Event()
     work = asyncio.create_task(_work(loop, sweeper, lease), name="control loop")
     watches = asyncio.create_task(_watches(registry, options, ready, watches_stop), name="watches")

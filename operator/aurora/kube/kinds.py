@@ -18,6 +18,7 @@ __all__ = [
     "HTTP_ROUTE",
     "LEASE",
     "MODEL_DEPLOYMENT",
+    "NETWORK_POLICY",
     "NODE",
     "OPTIONAL_KINDS",
     "POD",
@@ -95,6 +96,7 @@ NODE: Final = Kind("", "v1", "nodes", "Node", namespaced=False)
 ENDPOINT_SLICE: Final = Kind("discovery.k8s.io", "v1", "endpointslices", "EndpointSlice")
 HPA: Final = Kind("autoscaling", "v2", "horizontalpodautoscalers", "HorizontalPodAutoscaler")
 SCALED_OBJECT: Final = Kind("keda.sh", "v1alpha1", "scaledobjects", "ScaledObject")
+NETWORK_POLICY: Final = Kind("networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy")
 HTTP_ROUTE: Final = Kind("gateway.networking.k8s.io", "v1", "httproutes", "HTTPRoute")
 LEASE: Final = Kind("coordination.k8s.io", "v1", "leases", "Lease")
 EVENT: Final = Kind("events.k8s.io", "v1", "events", "Event")

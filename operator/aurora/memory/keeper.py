@@ -9,6 +9,7 @@ import structlog
 from aurora.critic.ledger import LedgerEntry
 from aurora.errors import StoreError
 from aurora.memory.cases import case_text
+from aurora.memory.record import record_of
 from aurora.observe.facts import ObjectKey
 from aurora.observe.snapshot import FleetSnapshot
 from aurora.planner.cases import CaseFeatures, Precedent, Precedents
@@ -17,7 +18,6 @@ from aurora.planner.features import features_of
 from aurora.planner.inputs import PlanInput
 from aurora.planner.plan import policy_hash
 from aurora.state.memory import ModelMemory
-from aurora.memory.record import record_of
 from aurora.state.system_state import SystemState
 from aurora.store import MemoryRow, StateRow, Store
 

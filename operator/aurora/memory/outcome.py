@@ -12,6 +12,7 @@ from aurora.resources.autonomy import Verification
 from aurora.resources.vocabulary import Action, OutcomeVerdict
 from aurora.state.counterfactual import (
     Expected,
+    ExpectedPoint,
     expected_unchanged,
     expected_without_action,
     judge,
@@ -111,7 +112,8 @@ def settle(
     started = in_force_at(contract, state)
     if started is None:
         return _stuck(contract, state)
-    begin = started + _wait(contract, verification)
+    # A reading looks back over its window: until that is past, it holds requests from before.
+    begin = started + max(_wait(contract, verification), _reading_window(state))
     end = begin + _length(contract, verification)
     if around.confounder:
         return Outcome(OutcomeVerdict.CONFOUNDED, f"{around.confounder}.", at)
@@ -242,7 +244,7 @@ def _allowed(contract: Contract, signal: Signal, window: Sequence[Moment]) -> Ex
     if contract.limit is None or contract.limit <= 0 or signal not in LATENCIES:
         return None
     level = math.log(contract.limit)
-    points = tuple((m.at, level) for m in window)
+    points = tuple(ExpectedPoint(m.at, level, 0.0, 0) for m in window)
     exact = Interval(contract.limit, contract.limit, contract.limit)
     return Expected(signal, points, ONE_READING_SPREAD, 0.0, logarithmic=True, interval=exact)
 

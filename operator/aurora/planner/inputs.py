@@ -54,6 +54,7 @@ class PlanInput:
         adopted_floor: floor of the autoscaler before AURORA first changed it, if it did.
         fallback_open: id of the decision that sent traffic to the fallback and is in force.
         fallbacks_recently: how often traffic was sent there within the last day.
+        cache_on_since: when the cache was switched on, None while it is off.
     """
 
     observation: ModelObservation
@@ -63,10 +64,15 @@ class PlanInput:
     adopted_floor: int | None = None
     fallback_open: str = ""
     fallbacks_recently: int = 0
+    cache_on_since: float | None = None
 
     @property
     def spec(self) -> ModelDeploymentSpec:
         return self.observation.model.spec
+
+    @property
+    def cache_on(self) -> bool:
+        return self.cache_on_since is not None
 
     @property
     def autoscaler(self) -> AutoscalerFacts | None:

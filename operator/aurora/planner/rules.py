@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from aurora.planner import alert_rules, route_rules, scale_rules
+from aurora.planner import alert_rules, cache_rules, route_rules, scale_rules
 from aurora.planner.decision import Candidate
 from aurora.planner.inputs import PlanInput
 
@@ -16,8 +16,13 @@ RULES: tuple[Callable[[PlanInput], Candidate | None], ...] = (
     scale_rules.more_needed,
     scale_rules.saturated,
     scale_rules.capacity_unused,
+    cache_rules.switch_on,
+    cache_rules.switch_off,
+    cache_rules.arm,
+    cache_rules.disarm,
     alert_rules.failed_without_fallback,
     alert_rules.pods_unschedulable,
+    cache_rules.batching_advised,
     alert_rules.latency_unexplained,
     alert_rules.client_errors,
     alert_rules.accuracy_low,

@@ -50,7 +50,7 @@ def as_table(plan: Plan, summaries: Sequence[Summary]) -> Table:
         caption=f"Objectives: TTFT {objectives.ttft_s:g} s, TPOT {objectives.tpot_s * 1e3:g} ms; "
         f"mean ± 95 % confidence; largest error of Little's law {worst:.1%}.",
     )
-    table.add_column("controller")
+    table.add_column("controller", no_wrap=True)
     for column in columns:
         table.add_column(column.title, justify="right", no_wrap=True)
     for summary in summaries:

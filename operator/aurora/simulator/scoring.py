@@ -19,6 +19,8 @@ __all__ = ["RunResult", "met_both", "oscillations", "score"]
 _MISS_SHARE = 0.05
 _MINUTE_S = 60.0
 _STEP_S = 10.0
+# Fewer requests than this do not show a recovery.
+_EVIDENCE = 20
 
 Mask: TypeAlias = npt.NDArray[np.bool_]
 
@@ -42,8 +44,8 @@ class RunResult:
         writes: scalings and other actions.
         failed: requests that got a server error.
         detect_s: from the first fault's start to the next write, seconds; None without one.
-        mitigate_s: from its start until requests were good again for a minute, seconds; 0 when
-            they never were bad, None when they did not recover before its end or without a fault.
+        mitigate_s: from its start until at least 95 % of the requests were good for the rest of
+            the fault, seconds; 0 when they were all along, None when they never were.
         little_error: relative error of Little's law.
     """
 
@@ -146,12 +148,14 @@ def _detect(journal: Journal, fault: Fault) -> float | None:
 
 
 def _mitigate(trace: Trace, good: Mask, fault: Fault) -> float | None:
-    """Find the first good minute after the first bad one, in steps of 10 s."""
-    was_bad = False
-    for begin in np.arange(fault.start, fault.end - _MINUTE_S, _STEP_S):
-        inside = (trace.times >= begin) & (trace.times < begin + _MINUTE_S)
-        bad = inside.any() and _share(good[inside]) < 1 - _MISS_SHARE
-        if was_bad and not bad:
+    """Find from when on the requests are good until the fault ends, in steps of 10 s.
+
+    A single good minute is no recovery: a lull is good by itself.
+    """
+    for begin in np.arange(fault.start, fault.end, _STEP_S):
+        left = (trace.times >= begin) & (trace.times < fault.end)
+        if left.sum() < _EVIDENCE:
+            return None
+        if _share(good[left]) >= 1 - _MISS_SHARE:
             return float(begin - fault.start)
-        was_bad = was_bad or bool(bad)
-    return None if was_bad else 0.0
+    return None

@@ -124,6 +124,13 @@ def test_an_error_fault_fails_its_share_and_the_fallback_ends_it():
     assert result.false_actions == 0
 
 
+def test_a_fault_that_nobody_handles_is_never_mitigated():
+    settings, trace = faulty(LatencyFault(100.0, 500.0, 6.0)), steady(600.0, 1.0)
+    journal = play(trace, Scripted(), 1, settings)
+    result = score(journal, trace, "scripted", 1, settings)
+    assert (result.detect_s, result.mitigate_s) == (None, None)
+
+
 def test_metrics_gone_leave_the_controller_without_readings_but_with_facts():
     scripted = Scripted()
     play(steady(600.0, 2.0), scripted, 1, faulty(MetricsGone(200.0, 500.0)))
