@@ -29,7 +29,7 @@ demo: setup ## Set everything up and run the main job: four models, three faults
 
 test: setup ## Set everything up and run the tests, on a real API server and a real Prometheus
 	$(BIN)/aurora local build
-	$(BIN)/pytest
+	$(BIN)/pytest -m "not e2e"
 
 check: setup ## Format, lint, types, import contracts, fast tests, generated files clean
 	$(BIN)/ruff format --check .

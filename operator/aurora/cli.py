@@ -1,33 +1,141 @@
-"""The command `aurora`; `kubectl aurora` is the same program as a kubectl plugin."""
+"""The command `aurora`; `kubectl aurora` is the same program as a kubectl plugin.
+
+A part is imported when its command is called: loading all of them takes seconds.
+"""
 
 import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Final
 
 import typer
+from typer.core import TyperCommand, TyperGroup
+from typer.main import get_command
 
 from aurora import __version__
-from aurora.cachesidecar.cli import app as cache_app
-from aurora.demo.cli import demo
-from aurora.errors import AuroraError, UsageError
-from aurora.local.cli import app as local_app
-from aurora.operator_cli import operator, uninstall
-from aurora.simulator.cli import app as simulate_app
-from aurora.simulator.live.cli import fleet
+from aurora.errors import AuroraError, ConfigurationError, UsageError
 
-__all__ = ["app", "main"]
+__all__ = ["COMMANDS", "Lazy", "app", "main"]
+
+
+@dataclass(frozen=True, slots=True)
+class Lazy:
+    """One command: its line in the help, and how its function or typer app is imported."""
+
+    help: str
+    load: Callable[[], Any]
+
+    def command(self, name: str) -> Any:
+        """Import and build it."""
+        found = self.load()
+        if not isinstance(found, typer.Typer):
+            function, found = found, typer.Typer(add_completion=False)
+            found.command(name)(function)
+        found._add_completion = False  # noqa: SLF001 - no other way for an app that is mounted
+        # As rich markup, "[default: ...]" in a help text would be taken for a style and vanish.
+        found.rich_markup_mode = "markdown"
+        built = get_command(found)
+        built.name = name
+        return built
+
+
+def _attribute(module: str, name: str) -> Any:
+    return getattr(import_module(module), name)
+
+
+def _simulate() -> typer.Typer:
+    """`simulate` has two halves: simulated time, and a fleet for a real cluster."""
+    from aurora.simulator.cli import app as offline
+    from aurora.simulator.live.cli import fleet
+
+    both = typer.Typer(no_args_is_help=True, help=offline.info.help)
+    both.registered_commands += offline.registered_commands
+    both.command()(fleet)
+    return both
+
+
+def _decision(name: str) -> Callable[[], Any]:
+    return partial(_attribute, "aurora.decisions.cli", name)
+
+
+COMMANDS: Final[Mapping[str, Lazy]] = {
+    "status": Lazy(
+        "Show whether AURORA may write, which process leads, and how every model stands.",
+        _decision("status"),
+    ),
+    "decisions": Lazy("List what was decided, the newest first.", _decision("decisions")),
+    "explain": Lazy(
+        "Say why a decision was made, or why nothing is being done for a model now.",
+        _decision("explain"),
+    ),
+    "approve": Lazy(
+        "Let AURORA carry out a decision that awaits approval; guardrails are checked again.",
+        _decision("approve"),
+    ),
+    "deny": Lazy(
+        "Refuse a decision that awaits approval; a denial wins over any approval.",
+        _decision("deny"),
+    ),
+    "pause": Lazy(
+        "Stop every write for one model, rollbacks too; or for all of them with --all.",
+        _decision("pause"),
+    ),
+    "resume": Lazy(
+        "Let AURORA write again for one model, or for all of them with --all.",
+        _decision("resume"),
+    ),
+    "demo": Lazy(
+        "Show the whole loop: four models on a local cluster, faults, decisions, outcomes.",
+        partial(_attribute, "aurora.demo.cli", "demo"),
+    ),
+    "local": Lazy(
+        "A real control plane on this machine: no root, no Docker, loopback only.",
+        partial(_attribute, "aurora.local.cli", "app"),
+    ),
+    "simulate": Lazy("Controllers compared on a simulated pool.", _simulate),
+    "operator": Lazy(
+        "Run the operator: watch, decide, act, measure, undo. Settings are AURORA_... variables.",
+        partial(_attribute, "aurora.operator_cli", "operator"),
+    ),
+    "uninstall": Lazy(
+        "Give every target back as it was found, by deletionPolicy, and take our finalizers off.",
+        partial(_attribute, "aurora.operator_cli", "uninstall"),
+    ),
+    "cache-exporter": Lazy(
+        "Export hits, misses and request time of the cache sidecar to Prometheus.",
+        partial(_attribute, "aurora.cachesidecar.cli", "app"),
+    ),
+}
+
+
+class _LazyGroup(TyperGroup):
+    """Lists every command, imports only the one that is called."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        del ctx
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        del ctx
+        known = COMMANDS.get(cmd_name)
+        return TyperCommand(cmd_name, callback=None, help=known.help) if known else None
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        name, stub, rest = super().resolve_command(ctx, args)
+        known = COMMANDS.get(name or "")
+        return name, known.command(name) if known and name else stub, rest
+
 
 app = typer.Typer(
     name="aurora",
     help="An autonomous operator for model serving on Kubernetes.",
+    cls=_LazyGroup,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-simulate_app.command()(fleet)
-app.add_typer(local_app, name="local")
-app.add_typer(simulate_app, name="simulate")
-app.add_typer(cache_app, name="cache-exporter")
-app.command()(operator)
-app.command()(uninstall)
-app.command()(demo)
 
 
 @app.callback(invoke_without_command=True)
@@ -43,16 +151,19 @@ def _root(
 
 def main() -> None:
     """Run the command line; an error is one line on standard error and exit code 1, or 2."""
+    program = "kubectl aurora" if Path(sys.argv[0]).name.startswith("kubectl-") else "aurora"
     try:
-        app()
-    except UsageError as error:
-        sys.exit(_complain(error, 2))
+        app(prog_name=program)
+    except (UsageError, ConfigurationError) as error:
+        sys.exit(_complain(program, error, 2))
     except AuroraError as error:
-        sys.exit(_complain(error, 1))
+        sys.exit(_complain(program, error, 1))
 
 
-def _complain(error: AuroraError, code: int) -> int:
-    sys.stderr.write(f"aurora: {error}\n")
+def _complain(program: str, error: AuroraError, code: int) -> int:
+    # A message may repeat what a user named an object: no control sequence reaches the terminal.
+    text = "".join(one if one.isprintable() else " " for one in str(error))
+    sys.stderr.write(f"{program}: {text}\n")
     return code
 
 

@@ -344,6 +344,43 @@ async def test_without_evidence_nothing_is_done_and_the_condition_says_why(
             await eventually(lambda: _is(world, "MetricsAvailable", "True"), within_s=40)
 
 
+async def test_with_some_pods_silent_nothing_is_taken_away(world: World) -> None:
+    await world.deploy("llama", 4)
+    world.serve(pods=2, rate=20.0, ttft_s=0.04, e2e_s=0.1)
+    await world.apply_model()
+    async with world.operator():
+        await eventually(lambda: _reason(world, "MetricsAvailable", "PartialResponse"), within_s=40)
+        await world.cycles(12)
+        assert await world.decisions() == []
+        assert await world.replicas() == 4
+
+
+async def test_a_failing_primary_is_routed_around_and_comes_back_when_it_is_well(
+    world: World,
+) -> None:
+    await world.deploy("llama", 2)
+    await world.deploy("spare", 1)
+    server = world.serve()
+    world.serve("spare", pods=1, rate=50.0)
+    world.exporters.pages["probe"] = lambda: None if server.error_share else "ok"
+    await world.apply_model(
+        fallback={"serviceRef": {"name": "spare"}, "probe": {"path": "/health", "count": 4}}
+    )
+    probe_url = f"http://{world.exporters.address}/probe"
+    async with world.operator(probe_url=probe_url):
+        await eventually(lambda: _is(world, "MetricsAvailable", "True"), within_s=30)
+        server.error_share = 0.5
+        await eventually(lambda: _selects(world, "spare"), within_s=40)
+        away = (await world.decisions(action="ROUTE"))[0]
+        assert away["spec"]["reason"] == "ServerErrors"
+        server.error_share = 0.0
+        await eventually(lambda: _selects(world, "llama"), within_s=100)
+        model = await world.get(MODEL_DEPLOYMENT, "llama")
+        reasons = {one["spec"]["reason"] for one in await world.decisions(action="ROUTE")}
+        assert reasons == {"ServerErrors", "PrimaryRecovered"}
+        assert model["status"]["lastDecision"]["action"] == "ROUTE"
+
+
 async def test_a_proposal_waits_for_a_person_and_is_carried_out_on_approval(world: World) -> None:
     await world.deploy("llama", 2)
     await world.apply_model(
@@ -460,6 +497,11 @@ async def _reason(world: World, type_: str, reason: str) -> bool:
 
 async def _replicas(world: World, wanted: int) -> bool:
     return await world.replicas() == wanted
+
+
+async def _selects(world: World, name: str) -> bool:
+    service = await world.get(SERVICE, "llama")
+    return bool(service["spec"]["selector"] == {"app": name})
 
 
 async def _gone(world: World, kind: Kind, name: str) -> bool:

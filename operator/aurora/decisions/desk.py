@@ -189,7 +189,7 @@ def refusal_of(decision: DecisionObject, *, now: datetime) -> UsageError | None:
     if phase is not Phase.AWAITING_APPROVAL:
         return UsageError(
             f"{name} is {phase.value} and awaits no approval: "
-            f"`aurora explain {name}` says what became of it"
+            f"`kubectl aurora explain {name}` says what became of it"
         )
     expires = decision.spec.expires_at
     if expires is not None and expires <= now:

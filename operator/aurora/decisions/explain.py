@@ -205,8 +205,9 @@ def _outcome(found: DecisionObject, now: datetime) -> RenderableType:
     ]
     if outcome is None:
         return section("Outcome", *failed, "not measured")
-    known = outcome.effect is not None
-    effect = f"{format_decimal(outcome.effect)} {outcome.unit or ''}" if known else ""
+    effect = ""
+    if outcome.effect is not None:
+        effect = f"{format_decimal(outcome.effect)} {outcome.unit or ''}"
     interval = ""
     if outcome.low is not None and outcome.high is not None:
         interval = f" (between {format_decimal(outcome.low)} and {format_decimal(outcome.high)})"

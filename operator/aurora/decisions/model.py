@@ -175,7 +175,10 @@ def _signals(model: ModelDeployment) -> RenderableType:
     table = plain_table("signal", "value")
     for one in model.status.signals:
         value = f"{format_decimal(one.value)} {one.unit or ''}" if one.value is not None else ""
-        table.add_row(Text(clean(one.name)), Text(clean(value or f"missing: {one.reason or "no reason given"}")))
+        table.add_row(
+            Text(clean(one.name)),
+            Text(clean(value or f"missing: {one.reason or 'no reason given'}")),
+        )
     return section("Signals of the last decision", table)
 
 
@@ -186,7 +189,7 @@ def _open_changes(view: ModelView) -> RenderableType:
     if kept:
         lines.append(line("To have everything as AURORA found it:"))
         lines += [verbatim(f"  {command}") for command in kept]
-    return section("Open changes, and how to undo them by hand", *(lines or ["none"]))
+    return section("Open changes, and how to undo them by hand", *(lines or [line("none")]))
 
 
 def _change(one: OpenChange) -> Sequence[Text]:

@@ -43,7 +43,8 @@ def line(*parts: object) -> Text:
 
 def span(seconds: float) -> str:
     """A length of time in the two largest units, for example 1h5m."""
-    rest, found = max(0, int(seconds)), []
+    rest = max(0, int(seconds))
+    found: list[str] = []
     for length, unit in _UNITS:
         count, rest = divmod(rest, length)
         if count or found:

@@ -1,4 +1,4 @@
-"""`aurora local up|down|status|env`."""
+"""`aurora local build|up|down|status|env`."""
 
 import contextlib
 import json
@@ -66,6 +66,15 @@ def up(  # noqa: PLR0913 - one parameter per option
         )
         started = _control_plane(state_dir, settings, reporter).up()
     _print_started(started)
+
+
+@app.command()
+def build() -> None:
+    """Get every program ready, by download or build, without starting any."""
+    with _errors(), _reporter() as reporter:
+        found = Binaries(cache=default_cache_dir(), reporter=reporter).resolve()
+    folders = sorted({str(path.parent) for path in found.values()})
+    print(f"{len(found)} programs ready in {', '.join(folders)}")
 
 
 @app.command()

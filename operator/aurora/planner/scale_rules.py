@@ -80,7 +80,8 @@ def saturated(given: PlanInput) -> Candidate | None:
     if resource is None or ratio is None or now is None or ratio <= limit:
         return None
     slo = given.state.saturation.slo_ratio
-    if slo is not None and slo < BUSY_RATIO:
+    # A latency that has an objective and no reading yet is no sign that use matters.
+    if given.state.objectives and (slo is None or slo < BUSY_RATIO):
         return None
     wanted = _bounded(given, math.ceil(now * ratio / limit))
     if wanted <= max(now, given.replicas or 0):

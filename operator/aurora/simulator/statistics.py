@@ -4,8 +4,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from scipy import stats
-
 from aurora.errors import AuroraError
 
 __all__ = ["Estimate", "LittleLaw", "LittleLawError", "estimate"]
@@ -34,6 +32,9 @@ def estimate(values: Sequence[float]) -> Estimate:
     mean = math.fsum(values) / count
     if count == 1:
         return Estimate(mean, math.nan, 1)
+    # Imported here: it takes over a second of CPU, which no other command should pay for.
+    from scipy import stats
+
     variance = math.fsum((value - mean) ** 2 for value in values) / (count - 1)
     quantile = float(stats.t.ppf(0.975, count - 1))
     return Estimate(mean, quantile * math.sqrt(variance / count), count)

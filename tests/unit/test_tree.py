@@ -1,0 +1,51 @@
+"""Rules about the tree itself that no linter knows."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+MODULES = sorted((ROOT / "operator").rglob("*.py"))
+
+
+def tracked() -> list[Path]:
+    listed = subprocess.run(
+        ["git", "ls-files", "-z"],  # noqa: S607
+        cwd=ROOT,
+        capture_output=True,
+        check=False,
+        text=True,
+    )
+    if listed.returncode:
+        pytest.skip("not a git checkout: there is no list of tracked files")
+    return [ROOT / name for name in listed.stdout.split("\0") if name]
+
+
+def test_the_folder_operator_is_no_package() -> None:
+    # The standard library has a module of that name.
+    assert not (ROOT / "operator" / "__init__.py").exists()
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_module_has_300_lines_at_most(module: Path) -> None:
+    assert len(module.read_text().splitlines()) <= 300
+
+
+def test_no_file_holds_an_open_note_or_a_machine_path() -> None:
+    note = re.compile(r"\b(TO" + r"DO|FIX" + r"ME|X" + r"XX)\b|raise NotImplemented" + "Error")
+    place = re.compile(r"(?<![\w.])/(w" + r"ork|far" + r"m|roo" + r"t)/")
+    found = []
+    for path in tracked():
+        if path.suffix in {".lock", ".sum", ".mod"} or not path.is_file():
+            continue
+        text = path.read_text(errors="replace")
+        found += [f"{path.relative_to(ROOT)}: {one[0]}" for one in note.finditer(text)]
+        found += [f"{path.relative_to(ROOT)}: {one[0]}" for one in place.finditer(text)]
+    assert found == []
+
+
+def test_nothing_big_is_tracked() -> None:
+    big = [path.name for path in tracked() if path.is_file() and path.stat().st_size > 1_000_000]
+    assert big == []
