@@ -7,7 +7,7 @@ from typing import Any, Final, TypeVar
 
 from aurora.decisions.overview import Leader, leader_of
 from aurora.decisions.table import newest_first
-from aurora.errors import ConflictError, NotFoundError, UsageError
+from aurora.errors import ConflictError, UsageError
 from aurora.kube.client import KubeClient
 from aurora.kube.control import ControlSwitch
 from aurora.kube.jsonpatch import ABSENT, Change, guarded, pointer
@@ -101,12 +101,12 @@ class Desk:
         """Set or remove the annotation aurora.dev/paused; False when it stood so already.
 
         Raises:
-            NotFoundError: the ModelDeployment does not exist.
+            UsageError: the ModelDeployment does not exist.
         """
         ref = Ref(MODEL_DEPLOYMENT, namespace, name)
         found = await self._client.get(ref)
         if found is None:
-            raise NotFoundError(f"there is no ModelDeployment {name} in namespace {namespace}")
+            raise UsageError(f"there is no ModelDeployment {name} in namespace {namespace}")
         if ModelDeployment.parse(found).is_paused is paused:
             return False
         annotations = {PAUSED_ANNOTATION: "true" if paused else None}

@@ -152,7 +152,7 @@ def _alternatives(found: DecisionObject) -> RenderableType:
 
 def _approval(found: DecisionObject, now: datetime) -> RenderableType:
     fact = find_condition(found.status.conditions, ConditionType.APPROVED)
-    why = " ".join(part for part in (fact.reason, fact.message) if part) if fact else ""
+    why = ": ".join(part for part in (fact.reason, fact.message) if part) if fact else ""
     if found.status.phase is Phase.AWAITING_APPROVAL:
         return section("Approval", _waiting(found, why, now))
     by = found.status.decided_by or ""
@@ -199,7 +199,7 @@ def change_lines(one: Change) -> tuple[Text, Text]:
 def _outcome(found: DecisionObject, now: datetime) -> RenderableType:
     outcome = found.status.outcome
     failed = [
-        line(f"{one.type}: {one.reason} {one.message}".strip())
+        line(f"{one.type} is {one.status.value}: {one.message or one.reason}")
         for one in found.status.conditions
         if one.type in {ConditionType.EXECUTED, ConditionType.ROLLED_BACK}
     ]

@@ -65,7 +65,7 @@ def overview(view: Overview) -> Group:
     flying = in_flight(view.decisions)
     facts = rows(
         (
-            ("writes", f"stopped: {view.switch.detail}" if view.switch.stopped else "allowed"),
+            ("writes", f"no, {view.switch.detail}" if view.switch.stopped else "allowed"),
             ("operator", _leader(view)),
             ("models", _models(view.models)),
             ("in flight", _names(flying)),

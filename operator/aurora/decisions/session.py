@@ -101,7 +101,8 @@ def _absent(kind: str, name: str, namespace: str) -> str:
         what = "Decision" if kind in _DECISIONS else "ModelDeployment"
     return (
         f"there is no {what} {name} in namespace {namespace}: "
-        "`kubectl aurora decisions -A` and `kubectl aurora status -A` list them, -n names another namespace"
+        "`kubectl aurora decisions -A` and `kubectl aurora status -A` list them, -n names another "
+        "namespace"
     )
 
 
@@ -135,9 +136,9 @@ async def answered(
 
 async def paused(desk: Desk, namespace: str, name: str, *, set_: bool) -> str:
     """Pause or resume one model."""
-    changed = await desk.pause(namespace, name, paused=set_)
-    word = "paused" if set_ else "resumed" if changed else "not paused"
-    return f"{name} is {word}" if changed else f"{name} is {word} already"
+    if await desk.pause(namespace, name, paused=set_):
+        return f"{name} is {'paused' if set_ else 'resumed'}"
+    return f"{name} is {'paused already' if set_ else 'not paused'}"
 
 
 async def stopped(desk: Desk, *, set_: bool, reason: str) -> RenderableType:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from aurora.demo.scenario import UNTOUCHED, Episode
+from aurora.demo.scenario import REQUESTED, UNTOUCHED, Episode
 from aurora.demo.seen import Scene, SeenDecision, callers
 from aurora.resources.vocabulary import Action, OutcomeVerdict, Phase
 
@@ -179,9 +179,11 @@ def _uncalled(played: Sequence[Episode], scene: Scene) -> list[str]:
 
 
 def _is_called_for(one: SeenDecision, by_model: dict[str, Episode], scene: Scene) -> bool:
+    if (one.model, one.move) in REQUESTED:
+        return True
     episode = by_model.get(one.model)
     begun = scene.begun.get(episode.fault) if episode is not None else None
     if episode is None or begun is None or one.decided_at < begun - _SLACK_S:
         return False
     told = one.action is Action.ALERT  # telling people of the fault changes nothing
-    return told or one.move in episode.expected or one.move in episode.allowed
+    return told or one.move in episode.expected

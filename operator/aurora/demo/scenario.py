@@ -13,6 +13,7 @@ __all__ = [
     "LONGEST_S",
     "MODELS",
     "NAMESPACE",
+    "REQUESTED",
     "UNTOUCHED",
     "WARM_S",
     "CallerSignal",
@@ -32,6 +33,9 @@ LONGEST_S: Final = 345.0
 """The run ends by then, counted from when it is warm, seconds."""
 
 Move = tuple[Action, Direction]
+REQUESTED: Final[frozenset[tuple[str, Move]]] = frozenset({("faq", (Action.CACHE, Direction.ARM))})
+"""Actions that a manifest itself asks for, so that they may come without a fault: faq wants its
+cache armed, which AURORA does at a calm moment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +70,6 @@ class Episode:
         what: what is done to the model, for people.
         begins_s: after the run is warm, seconds.
         expected: the actions that must have been executed, in this order.
-        allowed: further actions on this model that are no mistake.
         signal: what callers feel.
         settle_s: from the execution of the first expected action until callers can feel it.
     """
@@ -79,7 +82,6 @@ class Episode:
     expected: tuple[Move, ...]
     signal: CallerSignal
     settle_s: float
-    allowed: frozenset[Move] = frozenset()
 
 
 EPISODES: Final[Mapping[str, Episode]] = MappingProxyType(
@@ -107,13 +109,12 @@ EPISODES: Final[Mapping[str, Episode]] = MappingProxyType(
         "repeats": Episode(
             fault="repeats",
             model="faq",
-            what="1.5 times the latency while 70 % of the prompts repeat",
-            injections=(Injection("latency", 1.5, 600.0), Injection("repeats", 0.7, 600.0)),
-            begins_s=30.0,
+            what="half the speed while 70 % of the prompts repeat",
+            injections=(Injection("latency", 2.0, 600.0), Injection("repeats", 0.7, 600.0)),
+            begins_s=55.0,
             expected=((Action.CACHE, Direction.ON),),
             signal=_LATENCY,
             settle_s=15.0,
-            allowed=frozenset({(Action.CACHE, Direction.ARM)}),
         ),
     }
 )

@@ -15,6 +15,7 @@ __all__ = [
     "accuracy_low",
     "client_errors",
     "data_drift",
+    "error_objective_missed",
     "failed_without_fallback",
     "latency_unexplained",
     "pods_unschedulable",
@@ -36,6 +37,23 @@ def failed_without_fallback(given: PlanInput) -> Candidate | None:
         else f"The fallback {wanted.service_ref.name} has no ready endpoint either."
     )
     return _alert(failure.reason, failure.message, failure.evidence, failure.confidence, advice)
+
+
+def error_objective_missed(given: PlanInput) -> Candidate | None:
+    """More server errors than the objective allows, too few to route away from."""
+    goal = given.spec.objectives.error_rate_percent
+    found = evidence_of(given, Signal.SERVER_ERROR_RATIO, threshold=(goal or 0) / 100)
+    if goal is None or not found or failure_of(given) is not None:
+        return None
+    if lower_bound(min(1.0, found[0].value), found[0].samples or 0.0) <= goal / 100:
+        return None
+    return _alert(
+        PlanReason.ERROR_OBJECTIVE_MISSED,
+        f"{found[0].value:.1%} of the requests fail, above the objective of {goal} %.",
+        found,
+        confidence_from(given.doubts_about(Signal.SERVER_ERROR_RATIO)),
+        "Look at the engine's log.",
+    )
 
 
 def client_errors(given: PlanInput) -> Candidate | None:

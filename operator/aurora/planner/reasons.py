@@ -38,6 +38,8 @@ class PlanReason(StrEnum):
     """Pods of the target are in CrashLoopBackOff."""
     PRIMARY_RECOVERED = "PrimaryRecovered"
     """Pods of the primary were Ready for the window and answered the probe requests."""
+    ERROR_OBJECTIVE_MISSED = "ErrorObjectiveMissed"
+    """More server errors than objectives.errorRatePercent, fewer than routing away takes."""
     CLIENT_ERRORS = "ClientErrors"
     """The share of client errors is above its threshold."""
     ACCURACY_LOW = "AccuracyLow"

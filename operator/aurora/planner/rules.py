@@ -24,6 +24,7 @@ RULES: tuple[Callable[[PlanInput], Candidate | None], ...] = (
     alert_rules.pods_unschedulable,
     cache_rules.batching_advised,
     alert_rules.latency_unexplained,
+    alert_rules.error_objective_missed,
     alert_rules.client_errors,
     alert_rules.accuracy_low,
     alert_rules.data_drift,

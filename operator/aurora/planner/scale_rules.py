@@ -220,7 +220,7 @@ def _candidate(  # noqa: PLR0913 - the parts of one proposal, all by keyword
         action=Action.SCALE,
         direction=Direction.UP if up else Direction.DOWN,
         reason=reason,
-        message=message,
+        message=f"{message}{_price(given, wanted - now)}",
         priority=Priority.SCALE_UP if up else Priority.SCALE_DOWN,
         evidence_confidence=confidence_from(doubts),
         evidence=tuple(evidence),
@@ -230,6 +230,15 @@ def _candidate(  # noqa: PLR0913 - the parts of one proposal, all by keyword
         rollback_if=_rollback(given, signal, up=up),
         protective=up,
     )
+
+
+def _price(given: PlanInput, added: int) -> str:
+    """What the step costs or saves, where the price of a replica is known."""
+    scaling = given.spec.scaling
+    if scaling is None or scaling.cost_per_replica_hour is None:
+        return ""
+    amount = scaling.cost_per_replica_hour * abs(added)
+    return f" This {'costs' if added > 0 else 'saves'} {amount:.2f} an hour."
 
 
 def _effect(given: PlanInput, wanted: int, signal: Signal, *, up: bool) -> Effect | None:

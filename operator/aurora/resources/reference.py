@@ -12,6 +12,7 @@ from aurora.resources.quantities import (
     DURATION_RULE,
     POSITIVE_RULE,
 )
+from aurora.resources.modeldeployment import ModelDeployment
 from aurora.resources.schema import KINDS, object_schema
 
 _HEAD = f"""# Reference: the custom resources
@@ -35,6 +36,20 @@ _TABLE_HEAD = (
 def reference() -> str:
     """Return the whole document."""
     return "\n".join([_HEAD, *(_section(kind) for kind in KINDS)])
+
+
+def fields_in_short() -> str:
+    """Return the table of a ModelDeployment's fields for the README: name, default, meaning."""
+    spec = object_schema(ModelDeployment)["properties"]["spec"]
+    lines = ["| field of `spec` | default | meaning |", "|---|---|---|"]
+    for path, field, required in fields(spec, ""):
+        name = path.removeprefix(".")
+        if field.get("properties") or name.startswith("metrics.queries."):
+            continue
+        default = "required" if required else _default(field)
+        meaning = field.get("description", "").replace("|", "\\|")
+        lines.append(f"| `{name}` | {default} | {meaning} |")
+    return "\n".join(lines) + "\n"
 
 
 def _section(kind: type[KubernetesObject]) -> str:

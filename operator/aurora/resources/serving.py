@@ -88,8 +88,6 @@ class Metrics(Part):
 
     min_samples: int = Field(default=100, ge=1, le=1_000_000)
     """Requests that a window must hold before a percentile or ratio of it is believed."""
-    model_name: str | None = Field(default=None, min_length=1, max_length=253)
-    """The engine's model_name, when one workload serves several; else all are taken together."""
     queries: Annotated[Queries, Schema((("maxProperties", 5),))] | None = None
     """Own PromQL per signal, at most 5; used only where an administrator allows it."""
 

@@ -68,7 +68,11 @@ CHANGE = {
             id="a metric is missing",
         ),
         pytest.param(
-            {"status": {"conditions": [condition("TargetConflict", "True", "TargetConflict", "x")]}},
+            {
+                "status": {
+                    "conditions": [condition("TargetConflict", "True", "TargetConflict", "x")]
+                }
+            },
             "TargetConflict is True",
             id="an older model has the target",
         ),

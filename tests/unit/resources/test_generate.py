@@ -43,7 +43,7 @@ def test_a_folder_that_is_no_repository_is_refused(tmp_path, capsys):
 
 
 def test_the_chart_has_the_same_definitions_and_keeps_them_on_uninstall():
-    files = generated()
+    files = generated(ROOT)
     for kind in KINDS:
         name = f"aurora.dev_{kind.plural}.yaml"
         plain = yaml.safe_load(files[f"crds/{name}"])
@@ -56,7 +56,7 @@ def test_the_chart_has_the_same_definitions_and_keeps_them_on_uninstall():
 
 
 def test_the_reference_has_a_row_for_each_field_with_default_and_bounds():
-    text = generated()["docs/reference.md"]
+    text = generated(ROOT)["docs/reference.md"]
     assert "| `spec.autonomy.maxStepPercent` | integer | `25` | 1 to 100 |" in text
     assert "| `spec.scaling.maxReplicas` | integer | required | 1 to 10000 |" in text
     assert "| `spec.cache.ttl` | duration | `5m` | longer than 0s |" in text
