@@ -7,6 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 UV := $(BIN)/uv --native-tls
 MINUTES ?= 30
+HELM ?= helm
 export PYTHONUTF8 := 1
 
 .PHONY: help setup demo test check format generate lock e2e bench clean
@@ -37,14 +38,18 @@ check: setup ## Format, lint, types, import contracts, fast tests, generated fil
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/python -m aurora.resources.generate --check
-	$(BIN)/pytest tests/unit tests/cycle
+	$(BIN)/python -m aurora.config_reference --check
+	$(BIN)/python -m aurora.packaging --check --helm "$(HELM)"
+	$(BIN)/pytest tests/unit $(wildcard tests/cycle)
 
 format: setup ## Format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-generate: setup ## Write CRDs, the chart's copy and the reference from the pydantic models
+generate: setup ## Write what follows from the code: CRDs, references, policies, install.yaml (HELM=...)
 	$(BIN)/python -m aurora.resources.generate
+	$(BIN)/python -m aurora.config_reference
+	$(BIN)/python -m aurora.packaging --helm "$(HELM)"
 
 lock: ## Renew the lock file
 	$(UV) pip compile pyproject.toml --extra postgres --group dev --universal --generate-hashes --no-header --quiet --upgrade -o requirements/dev.lock

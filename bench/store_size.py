@@ -22,10 +22,10 @@ from typing import Any
 
 from bench.state_step import observation
 
-from aurora.memory.record import record_of
 from aurora.observe.sample import Sample, Signal
 from aurora.state.advance import advance
 from aurora.state.memory import ModelMemory
+from aurora.state.record import state_to_json
 from aurora.state.system_state import SystemState
 from aurora.store import DecisionRow, StateRow, Store, TransitionRow
 
@@ -70,9 +70,7 @@ def _noisy(reading: Sample, rng: random.Random, scale: float) -> Sample:
 
 
 def _row(state: SystemState, name: str, *, with_memory: bool) -> StateRow:
-    snapshot = record_of(state)
-    if with_memory:
-        snapshot["memory"] = state.memory.to_json()
+    snapshot = state_to_json(state, memory=with_memory)
     return StateRow(
         namespace="models",
         model=name,

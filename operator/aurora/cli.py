@@ -105,8 +105,8 @@ COMMANDS: Final[Mapping[str, Lazy]] = {
         partial(_attribute, "aurora.operator_cli", "uninstall"),
     ),
     "cache-exporter": Lazy(
-        "Export hits, misses and request time of the cache sidecar to Prometheus.",
-        partial(_attribute, "aurora.cachesidecar.cli", "app"),
+        "Export the cache sidecar's counters to Prometheus.",
+        partial(_attribute, "aurora.cachesidecar.cli", "cache_exporter"),
     ),
 }
 

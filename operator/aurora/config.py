@@ -3,25 +3,66 @@
 Every setting has a default that works on one machine; the chart sets the rest.
 """
 
+import json
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import (
+    AliasChoices,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+)
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from aurora.errors import ConfigurationError
 
 __all__ = ["Settings"]
 
 
+def _listed(value: Any) -> Any:
+    """`a,b` or a JSON list: a person writes the first, a chart may write the second."""
+    if not isinstance(value, str):
+        return value
+    if value.lstrip().startswith("["):
+        return _json(value, 'a list such as models,team-b or ["models", "team-b"]')
+    return tuple(one.strip() for one in value.split(",") if one.strip())
+
+
+def _mapped(value: Any) -> Any:
+    form = 'a JSON object such as {"X-Scope-OrgID": "team"}'
+    return _json(value, form) if isinstance(value, str) else value
+
+
+def _json(value: str, form: str) -> Any:
+    try:
+        return json.loads(value)
+    except ValueError:
+        # The text itself stays out of the message: a header may hold a secret.
+        raise ValueError(f"this is not JSON: write {form}") from None
+
+
+Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)]
+Headers = Annotated[dict[str, SecretStr], NoDecode, BeforeValidator(_mapped)]
+
+
 class Settings(BaseSettings):
     """What an administrator decides for the whole installation."""
 
-    model_config = SettingsConfigDict(env_prefix="AURORA_", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="AURORA_",
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        use_attribute_docstrings=True,
+    )
 
     namespace: str = "aurora-system"
     """Namespace of the operator: its Lease and the ConfigMap aurora-control are there."""
-    watch_namespaces: tuple[str, ...] = ()
+    watch_namespaces: Names = ()
     """Namespaces to work in; empty is the whole cluster."""
     kubeconfig: Path | None = Field(
         default=None, validation_alias=AliasChoices("AURORA_KUBECONFIG", "KUBECONFIG", "kubeconfig")
@@ -32,8 +73,6 @@ class Settings(BaseSettings):
 
     cycle_seconds: float = Field(default=15.0, ge=1.0, le=300.0)
     """Time between two control cycles."""
-    leader_election: bool = True
-    """Act only while holding the Lease."""
 
     prometheus_url: str = "http://prometheus-operated.monitoring.svc:9090"
     """Base URL of the Prometheus HTTP API."""
@@ -45,7 +84,7 @@ class Settings(BaseSettings):
     """Password for basic authentication."""
     prometheus_ca_file: Path | None = None
     """CA bundle that signed the certificate of Prometheus."""
-    prometheus_headers: dict[str, SecretStr] = {}
+    prometheus_headers: Headers = {}
     """More headers, for example X-Scope-OrgID, as a JSON object."""
     metrics_window_seconds: float = Field(default=120.0, ge=5.0, le=3600.0)
     """How far back rates and percentiles look; at least four scrape intervals."""
@@ -59,7 +98,9 @@ class Settings(BaseSettings):
     retention_days: int = Field(default=30, ge=1, le=3650)
     """How long records are kept."""
     index_path: Path | None = None
-    """File of the vector index; unset keeps it in memory."""
+    """Folder of the index of past cases; unset puts it beside a SQLite store, else in memory."""
+    embeddings: Literal["auto", "numeric", "sentence"] = "auto"
+    """How cases are compared: with text (sentence), by numbers alone, or by what is installed."""
 
     probe_url: str = "http://{ip}:{port}{path}"
     """How a pod is probed before traffic returns to it; {namespace} and {pod} may be used too."""
@@ -68,7 +109,7 @@ class Settings(BaseSettings):
     """Share of all models that may be changed at the same time."""
     blast_radius_minimum: int = Field(default=3, ge=1)
     """That many may always be changed at the same time, so that a small fleet can be helped."""
-    webhook_hosts: tuple[str, ...] = ()
+    webhook_hosts: Names = ()
     """Hosts that an alert may be sent to; empty sends none."""
     webhook_secret: SecretStr | None = None
     """Key of the HMAC-SHA256 signature of a webhook."""
@@ -84,7 +125,7 @@ class Settings(BaseSettings):
     """Port of the liveness and readiness probes; 0 serves none."""
     bind_address: str = "0.0.0.0"  # noqa: S104 - probes and scrapes come from outside the pod
     """Address that probes and metrics are served on."""
-    log_format: str = Field(default="json", pattern="^(json|console)$")
+    log_format: Literal["json", "console"] = "json"
     """json for machines, console for people."""
 
     @field_validator("prometheus_url")
@@ -104,8 +145,13 @@ class Settings(BaseSettings):
         try:
             return cls(**{k: v for k, v in overrides.items() if v is not None})  # type: ignore[arg-type]
         except ValidationError as error:
-            faults = "; ".join(
-                f"AURORA_{'.'.join(str(part) for part in fault['loc']).upper()}: {fault['msg']}"
-                for fault in error.errors(include_url=False, include_input=False)
-            )
-            raise ConfigurationError(faults) from None
+            raise ConfigurationError("; ".join(_faults(error))) from None
+
+
+def _faults(error: ValidationError) -> Iterator[str]:
+    """Each fault as `AURORA_SETTING: what is wrong`."""
+    for fault in error.errors(include_url=False, include_input=False):
+        setting, *inner = (str(part) for part in fault["loc"])
+        name = setting.removeprefix("AURORA_").upper()
+        place = f"AURORA_{name}" + "".join(f"[{part}]" for part in inner)
+        yield f"{place}: {fault['msg'].removeprefix('Value error, ')}"

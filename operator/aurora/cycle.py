@@ -12,14 +12,23 @@ from dataclasses import dataclass, field, replace
 
 import structlog
 
-from aurora.critic.ledger import Ledger
+from aurora.containment import contained
+from aurora.critic.ledger import Ledger, LedgerEntry
 from aurora.critic.reasons import TRANSIENT, CheckReason
 from aurora.critic.request import FleetFacts, fleet_facts
 from aurora.critic.verdict import Approved, Rejected
-from aurora.deliberation import Deliberated, Guardrails, deliberate, open_fallback
-from aurora.errors import AuroraError, ClusterError
-from aurora.executor.entries import ledger_of
+from aurora.deliberation import (
+    TOLD_S,
+    Deliberated,
+    Guardrails,
+    deliberate,
+    open_fallback,
+    propose,
+)
+from aurora.errors import AuroraError
+from aurora.executor.entries import entry_of, ledger_of
 from aurora.executor.followup import FollowUp
+from aurora.executor.housekeeping import Housekeeper
 from aurora.executor.originals import adopted_floor
 from aurora.executor.reverts import Reverts
 from aurora.executor.statuses import Statuses
@@ -41,14 +50,14 @@ log = structlog.get_logger(__name__)
 
 _BREATH = 200
 """Models after which the event loop gets a turn: watches and probes must not starve."""
-_REPEAT_S = 3600.0
+_SAME_S = 2 * TOLD_S
+"""What comes again within it is told of on the same object, which is renewed once an hour."""
 
 _SILENT = frozenset(
     {
         CheckReason.CONTROL_UNREADABLE,
         CheckReason.KILL_SWITCH_SET,
         CheckReason.PAUSED,
-        CheckReason.MODE_OBSERVE,
         CheckReason.TARGET_NOT_FOUND,
         CheckReason.TARGET_CONFLICT,
         CheckReason.AUTOSCALER_CONFLICT,
@@ -63,6 +72,7 @@ class Parts:
 
     observer: Observer
     followup: FollowUp
+    housekeeper: Housekeeper
     statuses: Statuses
     keeper: MemoryKeeper
     reverts: Reverts
@@ -90,10 +100,12 @@ class Cycle:
         self.ledger = ledger_of(snapshot.decisions)
         with self._timed("state"):
             states = await self._advance(snapshot)
-        if self.parts.leads():
+        leads = self.parts.leads()
+        if leads:
             await self._lead(snapshot, states)
         with self._timed("remember"):
-            await self.parts.keeper.keep(snapshot, states, self.memories)
+            if leads:  # a spare that shares the records would write everything twice
+                await self.parts.keeper.keep(snapshot, states, self.memories)
         self._report(snapshot, states)
         telemetry.writes.set(self.parts.writes() - written)
 
@@ -105,6 +117,8 @@ class Cycle:
             decisions = await self._decide(replace(snapshot, decisions=decisions), states)
         with self._timed("status"):
             await self.parts.statuses.write(snapshot, states, decisions)
+        with self._timed("housekeeping"):
+            await self.parts.housekeeper.run(snapshot, decisions, self.ledger)
 
     async def _advance(self, snapshot: FleetSnapshot) -> dict[ObjectKey, SystemState]:
         states: dict[ObjectKey, SystemState] = {}
@@ -112,9 +126,10 @@ class Cycle:
             memory = self.memories.get(key)
             if memory is None:
                 memory = self.parts.keeper.recalled(key)
-            self.memories[key], states[key] = advance(
-                memory, observation, snapshot.at, learning=self._learning(key)
-            )
+            with contained(self.parts.telemetry, "state", key):
+                self.memories[key], states[key] = advance(
+                    memory, observation, snapshot.at, learning=self._learning(key)
+                )
             if place % _BREATH == _BREATH - 1:
                 await asyncio.sleep(0)
         for gone in self.memories.keys() - snapshot.models.keys():
@@ -138,21 +153,48 @@ class Cycle:
         self, snapshot: FleetSnapshot, states: Mapping[ObjectKey, SystemState]
     ) -> Mapping[ObjectKey, DecisionObject]:
         """Plan, judge and start at most one action per model."""
+        if self.parts.keeper.foresees:
+            await self._foresee(snapshot, states)
         decisions = dict(snapshot.decisions)
         facts = fleet_facts(snapshot, self.ledger, cycle_s=self.parts.guardrails.cycle_s)
         for place, (key, state) in enumerate(states.items()):
-            try:
+            with contained(self.parts.telemetry, "decide", key):
                 started = await self._decide_one(snapshot, key, state, facts, decisions)
-            except ClusterError as error:
-                log.warning("a decision was not started", model=str(key), why=str(error))
-                continue
-            if started is not None:
-                decisions[ObjectKey(*started.key)] = started
-                self.ledger = ledger_of(decisions)
-                facts = fleet_facts(snapshot, self.ledger, cycle_s=facts.cycle_s)
+                if started is not None:
+                    decisions[ObjectKey(*started.key)] = started
+                    facts = self._taken_in(entry_of(started), facts)
             if place % _BREATH == _BREATH - 1:
                 await asyncio.sleep(0)
         return decisions
+
+    def _taken_in(self, entry: LedgerEntry, facts: FleetFacts) -> FleetFacts:
+        """Count what was just started for the models that come next."""
+        known = {one.id for one in self.ledger.of_model(entry.model) if one.in_flight}
+        self.ledger = self.ledger.with_entry(entry)
+        more = int(entry.in_flight) - int(entry.id in known)
+        return replace(facts, in_flight=facts.in_flight + more)
+
+    async def _foresee(
+        self, snapshot: FleetSnapshot, states: Mapping[ObjectKey, SystemState]
+    ) -> None:
+        """Plan once only to learn which cases will be asked for, and embed them as one batch.
+
+        Text takes 27 ms a case on a core: one by one, a hundred would hold up watches and probes.
+        """
+        for place, (key, state) in enumerate(states.items()):
+            observation = snapshot.models[key]
+            with contained(self.parts.telemetry, "decide", key):
+                propose(
+                    observation,
+                    state,
+                    ledger=self.ledger,
+                    guardrails=self.parts.guardrails,
+                    recall=self.parts.keeper.foresee,
+                    adopted_floor=adopted_floor(observation.model),
+                )
+            if place % _BREATH == _BREATH - 1:
+                await asyncio.sleep(0)
+        await self.parts.keeper.prepare()
 
     async def _decide_one(
         self,
@@ -197,16 +239,10 @@ class Cycle:
     def _repeated(
         self, found: Deliberated, decisions: Mapping[ObjectKey, DecisionObject]
     ) -> DecisionObject | None:
-        """An object that says the same already: an open proposal, or a rejection of this hour."""
-        if isinstance(found.verdict, Approved) and found.decision.action is not Action.ALERT:
-            return None
+        """An object that says the same already: it is counted on there, hourly at most."""
         for entry in self.ledger.of_model(found.decision.model):
-            if entry.fingerprint != found.decision.fingerprint:
-                continue
-            waits = entry.phase is Phase.AWAITING_APPROVAL
-            recent = entry.decided_at >= found.decision.decided_at - _REPEAT_S
-            same = waits or (recent and isinstance(found.verdict, Rejected))
-            if same:
+            same = entry.fingerprint == found.decision.fingerprint
+            if same and _says_it(entry, found):
                 return decisions.get(ObjectKey(entry.model.namespace, entry.id))
         return None
 
@@ -234,3 +270,15 @@ class Cycle:
             raise
         finally:
             self.parts.telemetry.cycle.labels(stage).observe(time.perf_counter() - began)
+
+
+def _says_it(entry: LedgerEntry, found: Deliberated) -> bool:
+    """Whether the object of an earlier, equal proposal stands for this one as well."""
+    age = found.decision.decided_at - entry.fresh_at
+    if entry.phase is Phase.AWAITING_APPROVAL:
+        return not isinstance(found.verdict, Approved)
+    if isinstance(found.verdict, Rejected):
+        return entry.phase is Phase.REJECTED and age < _SAME_S
+    if found.decision.action is Action.ALERT:
+        return entry.phase is Phase.COMPLETED and age < _SAME_S
+    return entry.phase is Phase.EXPIRED and age < TOLD_S and not isinstance(found.verdict, Approved)

@@ -6,21 +6,24 @@ from dataclasses import dataclass
 from aurora.critic.chain import judge
 from aurora.critic.ledger import Ledger, LedgerEntry
 from aurora.critic.request import CriticInput, FleetFacts, request_of
-from aurora.critic.verdict import Verdict
+from aurora.critic.verdict import Approved, NeedsApproval, Verdict
 from aurora.observe.snapshot import ModelObservation
-from aurora.planner.decision import Decision, Direction
+from aurora.planner.arbiter import Blocked
+from aurora.planner.decision import Alternative, Decision, Direction
 from aurora.planner.inputs import PlanInput
 from aurora.planner.plan import Recall, plan
 from aurora.resources.vocabulary import Action, Phase
 from aurora.state.system_state import SystemState
 
 __all__ = [
+    "TOLD_S",
     "Deliberated",
     "Guardrails",
     "ask_critic",
     "cache_on_since",
     "deliberate",
     "open_fallback",
+    "propose",
 ]
 
 DAY_S = 24 * 3600.0
@@ -60,32 +63,87 @@ def deliberate(  # noqa: PLR0913 - everything that a decision may depend on, by 
     adopted_floor: int | None = None,
     reverted: int = 0,
 ) -> Deliberated | None:
-    """Propose and judge at most one action; None when there is nothing to do."""
+    """Propose and judge at most one action; None when there is nothing to do.
+
+    When the best proposal may not be carried out now, or was put to a person already, the next one
+    that alerts or protects is looked at. Without such a one the best is returned, with what blocks
+    it.
+    """
+    given = _plan_input(observation, state, ledger, guardrails, adopted_floor)
+    entries = ledger.of_model(observation.key)
+    told, blocked = _told(entries, state.at), list[Blocked]()
+    best: Deliberated | None = None
+    while (decision := plan(given, recall=recall, told=told, blocked=blocked)) is not None:
+        verdict = ask_critic(
+            decision,
+            observation,
+            state,
+            ledger=ledger,
+            fleet=fleet,
+            guardrails=guardrails,
+            adopted_floor=adopted_floor,
+            reverted=reverted,
+        )
+        found = Deliberated(decision, verdict)
+        if isinstance(verdict, Approved) or _is_new_question(found, entries, state.at):
+            return found
+        best = best or found
+        blocked.append(_blocked(decision, verdict))
+    return best
+
+
+def _is_new_question(found: Deliberated, entries: tuple[LedgerEntry, ...], at: float) -> bool:
+    """Whether a person has to be asked who was not asked the same lately."""
+    if not isinstance(found.verdict, NeedsApproval):
+        return False
+    return not any(
+        entry.phase is Phase.AWAITING_APPROVAL
+        or (entry.phase is Phase.EXPIRED and entry.fresh_at >= at - TOLD_S)
+        for entry in entries
+        if entry.fingerprint == found.decision.fingerprint
+    )
+
+
+def _blocked(decision: Decision, verdict: Verdict) -> Blocked:
+    assert not isinstance(verdict, Approved)
+    reason = verdict.reason.value
+    return Blocked(Alternative(decision.action, decision.direction, reason, verdict.message))
+
+
+def propose(  # noqa: PLR0913 - see deliberate
+    observation: ModelObservation,
+    state: SystemState,
+    *,
+    ledger: Ledger,
+    guardrails: Guardrails,
+    recall: Recall,
+    adopted_floor: int | None = None,
+) -> Decision | None:
+    """Run the planner alone: what it would do, before any guardrail is asked."""
+    given = _plan_input(observation, state, ledger, guardrails, adopted_floor)
+    return plan(given, recall=recall, told=_told(ledger.of_model(observation.key), state.at))
+
+
+def _plan_input(
+    observation: ModelObservation,
+    state: SystemState,
+    ledger: Ledger,
+    guardrails: Guardrails,
+    adopted_floor: int | None,
+) -> PlanInput:
     entries = ledger.of_model(observation.key)
     fallback = open_fallback(entries)
-    given = PlanInput(
+    return PlanInput(
         observation,
         state,
         state.at,
         guardrails.cycle_s,
         adopted_floor=adopted_floor,
         fallback_open=fallback.id if fallback is not None else "",
+        fallback_since=_fallback_since(entries, fallback),
         fallbacks_recently=_fallbacks(entries, state.at),
         cache_on_since=cache_on_since(entries),
     )
-    decision = plan(given, recall=recall, told=_told(entries, state.at))
-    if decision is None:
-        return None
-    verdict = ask_critic(
-        decision,
-        observation,
-        state,
-        ledger=ledger,
-        fleet=fleet,
-        guardrails=guardrails,
-        reverted=reverted,
-    )
-    return Deliberated(decision, verdict)
 
 
 def ask_critic(  # noqa: PLR0913 - see deliberate
@@ -96,9 +154,10 @@ def ask_critic(  # noqa: PLR0913 - see deliberate
     ledger: Ledger,
     fleet: FleetFacts,
     guardrails: Guardrails,
+    adopted_floor: int | None = None,
     reverted: int = 0,
 ) -> Verdict:
-    """Run the guardrails on a decision; also right before it is executed, on fresh state."""
+    """Run the guardrails on a decision."""
     return judge(
         CriticInput(
             request=request_of(decision),
@@ -109,6 +168,7 @@ def ask_critic(  # noqa: PLR0913 - see deliberate
             at=state.at,
             blast_radius=guardrails.blast_radius(fleet.models),
             reverted=reverted,
+            adopted_floor=adopted_floor,
         )
     )
 
@@ -131,19 +191,37 @@ def cache_on_since(entries: tuple[LedgerEntry, ...]) -> float | None:
     return None
 
 
+def _fallback_since(entries: tuple[LedgerEntry, ...], fallback: LedgerEntry | None) -> float:
+    """Since when the primary has to prove itself: the switch, or the last way back that failed."""
+    if fallback is None:
+        return 0.0
+    failed = [
+        entry.fresh_at
+        for entry in entries
+        if _came_back(entry) and entry.after.get("undo") == fallback.id
+    ]
+    return max([fallback.executed_at or 0.0, *failed])
+
+
 def _fallbacks(entries: tuple[LedgerEntry, ...], at: float) -> int:
+    """How often callers had to leave the primary within a day, failed ways back counted."""
     return sum(
         1
         for entry in entries
-        if entry.direction is Direction.FALLBACK
+        if (entry.direction is Direction.FALLBACK or _came_back(entry))
         and entry.executed_at is not None
         and entry.executed_at >= at - DAY_S
     )
+
+
+def _came_back(entry: LedgerEntry) -> bool:
+    """A way back to the primary that had to be undone."""
+    return entry.direction is Direction.PRIMARY and entry.phase is Phase.ROLLED_BACK
 
 
 def _told(entries: tuple[LedgerEntry, ...], at: float) -> AbstractSet[str]:
     return frozenset(
         entry.fingerprint
         for entry in entries
-        if entry.action is Action.ALERT and entry.decided_at >= at - TOLD_S
+        if entry.action is Action.ALERT and entry.fresh_at > at - TOLD_S
     )

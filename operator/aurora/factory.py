@@ -1,5 +1,6 @@
 """The composition root: puts the parts of one process together from its settings."""
 
+import asyncio
 import os
 import socket
 import time
@@ -14,11 +15,13 @@ from aurora.config import Settings
 from aurora.cycle import Cycle, Parts
 from aurora.deliberation import Guardrails
 from aurora.executor.alert import WebhookSender
+from aurora.executor.archive import Archive
 from aurora.executor.book import DecisionBook
 from aurora.executor.cache import CacheActuator, CacheImages
 from aurora.executor.dispatch import Dispatcher
 from aurora.executor.effects import Effects
 from aurora.executor.followup import FollowUp
+from aurora.executor.housekeeping import Housekeeper
 from aurora.executor.keepsakes import Keepsakes
 from aurora.executor.notify import WebhookNotifier
 from aurora.executor.records import Records
@@ -92,23 +95,28 @@ async def operator_parts(settings: Settings) -> AsyncIterator[OperatorParts]:
         session = await stack.enter_async_context(aiohttp.ClientSession())
         store = await Store.open(settings.store_url)
         stack.push_async_callback(store.close)
+        keeper = await stack.enter_async_context(_keeper(settings, store))
         source = PrometheusClient(_prometheus(settings))
         stack.callback(source.close)
-        cycle = await _cycle(
+        notifier = _notifier(settings, client, fleet, session)
+        stack.push_async_callback(notifier.close)
+        cycle = _cycle(
             settings,
             client=client,
             fleet=fleet,
             lease=lease,
             session=session,
             store=store,
+            keeper=keeper,
             source=source,
+            notifier=notifier,
             counter=counter,
             identity=identity,
         )
         yield OperatorParts(client, fleet, lease, cycle, cycle.parts.telemetry)
 
 
-async def _cycle(  # noqa: PLR0913 - the process's resources, all by name
+def _cycle(  # noqa: PLR0913 - the process's resources, all by name
     settings: Settings,
     *,
     client: KubeClient,
@@ -116,7 +124,9 @@ async def _cycle(  # noqa: PLR0913 - the process's resources, all by name
     lease: LeaderLease,
     session: aiohttp.ClientSession,
     store: Store,
+    keeper: MemoryKeeper,
     source: PrometheusClient,
+    notifier: WebhookNotifier,
     counter: RequestCounter,
     identity: str,
 ) -> Cycle:
@@ -125,14 +135,7 @@ async def _cycle(  # noqa: PLR0913 - the process's resources, all by name
     writer = Writer(client, fence=lease, switch=ControlSwitch(client, namespace=settings.namespace))
     images = CacheImages(settings.cache_image, settings.cache_exporter_image or None)
     effects = Effects(client, writer, CacheActuator(client, writer, images))
-    keeper = await _keeper(settings, store)
     events = EventRecorder(client, fence=lease, instance=identity)
-    notifier = WebhookNotifier(
-        client,
-        fleet,
-        WebhookSender(session, settings.webhook_hosts),
-        secret=settings.webhook_secret,
-    )
     book = DecisionBook(
         client, writer, seen=lambda body: fleet.apply_event(DECISION, "MODIFIED", body)
     )
@@ -158,7 +161,13 @@ async def _cycle(  # noqa: PLR0913 - the process's resources, all by name
                 monotonic=time.monotonic,
             ),
             followup=followup,
-            statuses=Statuses(writer, fleet, reverts),
+            housekeeper=Housekeeper(
+                writer,
+                Archive(store),
+                gone=lambda kind, body: fleet.apply_event(kind, "DELETED", body),
+                namespaces=settings.watch_namespaces,
+            ),
+            statuses=Statuses(writer, fleet, reverts, telemetry),
             keeper=keeper,
             reverts=reverts,
             telemetry=telemetry,
@@ -169,18 +178,42 @@ async def _cycle(  # noqa: PLR0913 - the process's resources, all by name
     )
 
 
-async def _keeper(settings: Settings, store: Store) -> MemoryKeeper:
+def _notifier(
+    settings: Settings, client: KubeClient, fleet: Fleet, session: aiohttp.ClientSession
+) -> WebhookNotifier:
+    sender = WebhookSender(session, settings.webhook_hosts)
+    return WebhookNotifier(client, fleet, sender, secret=settings.webhook_secret)
+
+
+@asynccontextmanager
+async def _keeper(settings: Settings, store: Store) -> AsyncIterator[MemoryKeeper]:
+    """What was learned is read back at the start and kept at the end."""
+    embedder = await asyncio.to_thread(choose_embedder, settings.embeddings)  # 13 s with text
     casebook = await Casebook.open(
         store,
-        settings.index_path or Path("aurora-index"),
-        choose_embedder(),
+        _index_folder(settings, store),
+        embedder,
         clock=time.time,
+        level=embedder.instant,
     )
-    keeper = MemoryKeeper(
-        store, casebook, retention_days=settings.retention_days, refresh=casebook.refresh
-    )
+    keeper = MemoryKeeper(store, casebook, retention_days=settings.retention_days)
     await keeper.load()
-    return keeper
+    catching_up = asyncio.create_task(keeper.catch_up(), name="cases")
+    try:
+        yield keeper
+    finally:
+        catching_up.cancel()
+        await asyncio.wait({catching_up})
+        await keeper.close()
+
+
+def _index_folder(settings: Settings, store: Store) -> Path | None:
+    """Beside a SQLite file when none is named; a shared store has no folder of this process."""
+    if settings.index_path is not None:
+        return settings.index_path
+    if store.where.startswith("postgresql://"):
+        return None
+    return Path(store.where).parent / "aurora-index"
 
 
 def _guardrails(settings: Settings) -> Guardrails:

@@ -71,14 +71,17 @@ def uninstall(
     kubeconfig: Kubeconfig = None,
     context: Context = None,
     namespace: Annotated[str | None, typer.Option(help="Namespace of the operator.")] = None,
+    stop_operator: Annotated[
+        str, typer.Option(help="Deployment of the operator: it is scaled to zero first.")
+    ] = "",
 ) -> None:
     """Give every target back as it was found, by deletionPolicy, and take our finalizers off.
 
-    Stop the operator first: it would act again.
+    No operator may run meanwhile: its Lease is taken.
     """
     from aurora.uninstall import uninstall_all
 
     settings = Settings.load(kubeconfig=kubeconfig, kube_context=context, namespace=namespace)
-    failures = asyncio.run(uninstall_all(settings, say=typer.echo))
+    failures = asyncio.run(uninstall_all(settings, say=typer.echo, stop_operator=stop_operator))
     if failures:
         raise ClusterError(f"{failures} ModelDeployments could not be restored: run it again")

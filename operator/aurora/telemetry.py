@@ -7,7 +7,7 @@ from aurora.resources.vocabulary import OutcomeVerdict
 
 __all__ = ["Telemetry"]
 
-_STAGES = ("observe", "state", "followup", "decide", "status", "remember")
+_STAGES = ("observe", "state", "followup", "decide", "status", "housekeeping", "remember")
 _SECONDS = (0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0, 30.0)
 
 
@@ -41,6 +41,12 @@ class Telemetry:
             ["reason"],
             registry=self.registry,
         )
+        self.failures = Counter(
+            "aurora_model_failures",
+            "Times that a stage of the cycle passed one model over because of an error.",
+            ["stage", "error"],
+            registry=self.registry,
+        )
         self.models = Gauge("aurora_models", "ModelDeployments.", registry=self.registry)
         self.in_flight = Gauge(
             "aurora_decisions_in_flight",
@@ -69,6 +75,7 @@ class Telemetry:
     def _initialise(self) -> None:
         for stage in _STAGES:
             self.cycle.labels(stage)
+            self.failures.labels(stage, "Unexpected")
         for reason in CheckReason:
             self.rejections.labels(reason.value)
         for verdict in OutcomeVerdict:

@@ -209,14 +209,12 @@ async def test_too_few_replicas_are_scaled_up_and_everything_tells_of_it(world: 
     async with world.operator():
         found = await eventually(lambda: world.decisions(action="SCALE", phase="Verifying"))
         assert await world.replicas() == 3
-        model = await world.get(MODEL_DEPLOYMENT, "llama")
-        target = await world.get(DEPLOYMENT, "llama")
-        for one in (model, target):
-            last = json.loads(one["metadata"]["annotations"]["aurora.dev/last-decision"])
+        for kind in (MODEL_DEPLOYMENT, DEPLOYMENT):
+            last = await eventually(lambda kind=kind: _last_decision(world, kind))
             assert last["to"] == {"replicas": "3"}
+        model = await world.get(MODEL_DEPLOYMENT, "llama")
         assert "aurora.dev/restore" in model["metadata"]["finalizers"]
-        events = (await world.client.list(EVENT, namespace=world.namespace)).items
-        assert {"BelowMinimum", "Executed"} <= {one["reason"] for one in events}
+        await eventually(lambda: _told(world, {"BelowMinimum", "Executed"}))
     with sqlite3.connect(world.folder / "aurora.db") as records:
         rows = records.execute("select id, action, reason from decisions").fetchall()
     assert rows == [(found[0]["metadata"]["name"], "SCALE", "BelowMinimum")]
@@ -381,6 +379,26 @@ async def test_a_failing_primary_is_routed_around_and_comes_back_when_it_is_well
         assert model["status"]["lastDecision"]["action"] == "ROUTE"
 
 
+async def test_callers_are_not_sent_to_a_fallback_that_serves_another_name(world: World) -> None:
+    await world.deploy("llama", 2)
+    await world.deploy("spare", 1)
+    server = world.serve(model="llama-8b")
+    world.serve("spare", pods=1, model="llama-1b")
+    await world.apply_model(fallback={"serviceRef": {"name": "spare"}})
+    async with world.operator():
+        await eventually(lambda: _is(world, "MetricsAvailable", "True"), within_s=30)
+        server.error_share = 0.5
+        found = await eventually(lambda: world.decisions(action="ROUTE"), within_s=40)
+        await world.cycles(5)
+        assert [one["status"]["phase"] for one in await world.decisions()] == ["Rejected"]
+        assert await _selects(world, "llama")
+        assert world.metric("aurora_cycle_queries") <= 10
+    told = "the fallback serves 'llama-1b' and the primary 'llama-8b'"
+    assert told in found[0]["spec"]["message"]
+    [condition] = [c for c in found[0]["status"]["conditions"] if c["reason"] == "ModelNameDiffers"]
+    assert told in condition["message"]
+
+
 async def test_a_proposal_waits_for_a_person_and_is_carried_out_on_approval(world: World) -> None:
     await world.deploy("llama", 2)
     await world.apply_model(
@@ -497,6 +515,17 @@ async def _reason(world: World, type_: str, reason: str) -> bool:
 
 async def _replicas(world: World, wanted: int) -> bool:
     return await world.replicas() == wanted
+
+
+async def _last_decision(world: World, kind: Kind) -> dict[str, Any]:
+    found = await world.get(kind, "llama")
+    text = found["metadata"].get("annotations", {}).get("aurora.dev/last-decision", "{}")
+    return dict(json.loads(text))
+
+
+async def _told(world: World, reasons: set[str]) -> bool:
+    events = (await world.client.list(EVENT, namespace=world.namespace)).items
+    return reasons <= {one["reason"] for one in events}
 
 
 async def _selects(world: World, name: str) -> bool:

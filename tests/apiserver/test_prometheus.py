@@ -1,6 +1,7 @@
 """What is read from a real Prometheus: all that can go wrong with it, and recovery from it."""
 
 import asyncio
+import json
 import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -46,13 +47,14 @@ class Vllm:
     up: bool = True
     kv: str = "0.5"
     seconds: str = "0.3"
+    model: str = "m"
     started: float = field(default_factory=time.monotonic)
 
     def page(self) -> str | None:
         if not self.up:
             return None
         done = (time.monotonic() - self.started) * self.rate
-        own = 'model_name="m",engine="0"'
+        own = f'model_name={json.dumps(self.model, ensure_ascii=False)},engine="0"'
         sums = "NaN" if self.seconds == "NaN" else done * float(self.seconds)
         post = 'http_requests_total{handler="/v1/completions",method="POST"'
         lines = [
@@ -123,7 +125,7 @@ def others(done: float) -> list[str]:
         'nv_inference_request_summary_us{model="m",version="1",quantile="0.95"} 400000',
         'nv_inference_pending_request_count{model="m",version="1"} 6',
         'nv_gpu_utilization{gpu_uuid="1"} 0.7',
-        "aurora_running 7",
+        'aurora_running{model="n"} 7',
         "aurora_waiting 8",
         "aurora_kv_cache_ratio 0.25",
         f'aurora_requests_total{{code="200"}} {done * 0.7}',
@@ -185,6 +187,7 @@ EXPECTED: list[tuple[str, Signal, float]] = [
     ("sdk", Signal.GPU_RATIO, 0.8),
 ]
 HOSTILE = 'we"ird\\ {}\n\u2028|.*'
+HOSTILE_NAME = 'a"} or vector(1) #\n\\{$1}\u2028'
 PODS = {
     "up-1": ("up", "llama-6b4f8c9d75-x2vwz"),
     "up-2": ("up", "llama-6b4f8c9d75-bcdfg"),
@@ -209,6 +212,8 @@ def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
     engines["idle"].rate = 0.0
     engines["nan"].kv = engines["nan"].seconds = "NaN"
     engines["part-2"].up = False
+    engines["up-2"].model = "of-a-rollout"
+    engines["hostile"].model = HOSTILE_NAME
     for name, (namespace, pod) in PODS.items():
         exporters.pages[name] = engines[name].page
         prometheus.add(exporters.address, name, namespace=namespace, pod=pod)
@@ -278,6 +283,31 @@ def test_a_hostile_namespace_is_read_like_any_other(rig: Rig) -> None:
     found = view.workloads[HOSTILE, "x"]
     assert number(found.signals[Signal.KV_CACHE_RATIO]) == 0.5
     assert rig.prometheus.query(found.queries[Signal.KV_CACHE_RATIO]) == 0.5
+
+
+def test_names_are_those_of_all_pods_of_the_workload_and_of_no_other(rig: Rig) -> None:
+    want = Wanted("vllm", SIGNALS, names=True)
+    keys = [("up", "llama"), ("up", "big"), ("up", LONG), ("idle", "llama"), (HOSTILE, "x")]
+    view = rig.view({**dict.fromkeys(keys, want), ("up", "llama-small"): Wanted("vllm", SIGNALS)})
+    assert view.source.failure == ""
+    assert view.source.queries <= 10
+    found = {key: set(of.model_names) for key, of in view.workloads.items()}
+    assert found == {
+        ("up", "llama"): {"m", "of-a-rollout"},
+        ("up", "big"): {"m"},
+        ("up", LONG): {"m"},
+        ("idle", "llama"): {"m"},
+        (HOSTILE, "x"): {HOSTILE_NAME},
+        ("up", "llama-small"): set(),
+    }
+
+
+@pytest.mark.parametrize(
+    ("engine", "names"), [("tgi", set()), ("triton", {"m"}), ("sdk", {"n"}), ("custom", set())]
+)
+def test_every_engine_tells_its_names_or_none(rig: Rig, engine: str, names: set[str]) -> None:
+    want = Wanted(engine, frozenset({Signal.RUNNING}), names=True)
+    assert rig.view({("others", "llama"): want}).workloads["others", "llama"].model_names == names
 
 
 def test_the_resolved_query_gives_the_number_that_was_read(rig: Rig) -> None:

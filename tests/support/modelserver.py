@@ -11,6 +11,7 @@ class ModelServer:
     """Counters grow with time at `rate` requests/s; every request takes the latencies set here.
 
     Attributes:
+        model: the name under which it serves.
         gone: the page answers 503, as a server that is down.
         nan: every value is NaN, as a broken exporter.
     """
@@ -19,6 +20,7 @@ class ModelServer:
     ttft_s: float = 0.08
     e2e_s: float = 0.4
     error_share: float = 0.0
+    model: str = "m"
     gone: bool = False
     nan: bool = False
     _at: float = field(default_factory=time.monotonic)
@@ -31,19 +33,18 @@ class ModelServer:
         self._advance()
         if self.gone:
             return None
-        labels = 'model_name="m"'
+        labels = f'model_name="{self.model}"'
+        post = 'http_requests_total{handler="/v1/completions",method="POST"'
+        answered = self._value(self._requests - self._errors)
         lines = [
             f"vllm:num_requests_running{{{labels}}} {self._value(self.rate * self.e2e_s)}",
             f"vllm:num_requests_waiting{{{labels}}} {self._value(0)}",
             f"vllm:kv_cache_usage_perc{{{labels}}} {self._value(0.2)}",
             f"vllm:prompt_tokens_total{{{labels}}} {self._value(self._requests * 500)}",
             f"vllm:generation_tokens_total{{{labels}}} {self._value(self._requests * 100)}",
-            f'vllm:request_success_total{{{labels},finished_reason="stop"}} '
-            f"{self._value(self._requests - self._errors)}",
-            f'http_requests_total{{handler="/v1/completions",method="POST",status="2xx"}} '
-            f"{self._value(self._requests - self._errors)}",
-            f'http_requests_total{{handler="/v1/completions",method="POST",status="5xx"}} '
-            f"{self._value(self._errors)}",
+            f'vllm:request_success_total{{{labels},finished_reason="stop"}} {answered}',
+            f'{post},status="2xx"}} {answered}',
+            f'{post},status="5xx"}} {self._value(self._errors)}',
         ]
         for name in (
             "time_to_first_token_seconds",

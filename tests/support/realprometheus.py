@@ -31,7 +31,7 @@ def prometheus_binary() -> str:
     if found:
         return found
     return str(
-        Binaries(cache=default_cache_dir(), reporter=PlainReporter()).resolve()["prometheus"]
+        Binaries(cache=default_cache_dir(), reporter=PlainReporter(print)).resolve()["prometheus"]
     )
 
 

@@ -12,7 +12,7 @@ import typer
 from aurora.cli import COMMANDS, main
 from aurora.errors import AuroraError, ConfigurationError, UsageError
 
-HEAVY = ("aiohttp", "faiss", "kopf", "kubernetes", "numpy", "pydantic", "scipy", "sqlalchemy")
+HEAVY = ("aiohttp", "faiss", "kopf", "kubernetes", "numpy", "scipy", "sqlalchemy")
 
 
 @pytest.mark.parametrize("argument", ["--version", "--help"])
@@ -34,7 +34,7 @@ def test_it_starts_without_any_heavy_library(argument: str):
 def test_the_line_in_the_help_is_what_the_command_says_of_itself(name: str):
     found = COMMANDS[name].load()
     if isinstance(found, typer.Typer):
-        assert found.info.help in {COMMANDS[name].help, None}
+        assert found.info.help == COMMANDS[name].help
         return
     assert (inspect.getdoc(found) or "").split("\n\n")[0].replace("\n", " ") == COMMANDS[name].help
 
@@ -62,6 +62,7 @@ def test_every_command_explains_itself(
     ("program", "prefix"), [("aurora", "aurora"), ("kubectl-aurora", "kubectl aurora")]
 )
 def test_an_error_is_one_clean_line_and_an_exit_code(
+    *,
     error: AuroraError,
     code: int,
     program: str,

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 from croniter import croniter
 
 from aurora.critic.ledger import LedgerEntry
+from aurora.errors import ConfigurationError
 from aurora.resources.modeldeployment import Budget
 from aurora.resources.vocabulary import Action
 
@@ -19,16 +20,39 @@ def window_start(budget: Budget, at: float) -> float | None:
 
     The schedule is cron in the budget's time zone; a window that opens twice because a clock is
     set back counts from the later opening.
+
+    Raises:
+        ConfigurationError: no such schedule or time zone. The API server checks both, but with a
+            time zone database of its own, and a date such as 30 February passes it.
     """
     if budget.schedule is None or budget.duration is None:
         return None
-    zone = ZoneInfo(budget.time_zone or "UTC")
-    moment = datetime.fromtimestamp(at, UTC).astimezone(zone)
-    cron: Any = croniter(budget.schedule, moment + timedelta(seconds=1))
-    opened: datetime = cron.get_prev(datetime)
+    moment = datetime.fromtimestamp(at, UTC).astimezone(_zone(budget))
+    opened = _opened(budget.schedule, moment)
     if moment - opened >= budget.duration:
         return None
     return opened.timestamp()
+
+
+def _zone(budget: Budget) -> ZoneInfo:
+    try:
+        return ZoneInfo(budget.time_zone or "UTC")
+    except (KeyError, ValueError, OSError):
+        raise ConfigurationError(
+            f"time zone {budget.time_zone} is not known here: correct timeZone, or install tzdata"
+        ) from None
+
+
+def _opened(schedule: str, moment: datetime) -> datetime:
+    """The newest opening that is not after the moment."""
+    try:
+        cron: Any = croniter(schedule, moment + timedelta(seconds=1))
+        opened: datetime = cron.get_prev(datetime)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise ConfigurationError(
+            f"schedule {schedule!r} never opens: write five cron fields that name a date"
+        ) from None
+    return opened
 
 
 def applies(budget: Budget, action: Action) -> bool:

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
-from aurora.critic import checks
-from aurora.critic.checks import Finding
+from aurora.critic import checks, evidence, pace, reservations, safety
+from aurora.critic.finding import Finding
 from aurora.critic.objectives import objective_at_risk
 from aurora.critic.reasons import CheckReason
 from aurora.critic.request import CriticInput
@@ -25,29 +25,30 @@ REJECTIONS: tuple[Callable[[CriticInput], Finding], ...] = (
     checks.target_conflict,
     checks.autoscaler_conflict,
     # Then whether the result would be a state that is allowed and safe.
-    checks.out_of_bounds,
-    checks.no_healthy_backend,
-    checks.model_name_differs,
-    checks.evidence_missing,
+    safety.out_of_bounds,
+    safety.no_healthy_backend,
+    safety.model_name_differs,
+    evidence.evidence_missing,
     objective_at_risk,
-    checks.quota_exceeded,
-    checks.gpu_shortage,
+    safety.quota_exceeded,
+    safety.gpu_shortage,
     # Then how fast and how much.
-    checks.action_in_flight,
-    checks.protected_recently,
-    checks.failed_before,
-    checks.cooling_down,
-    checks.step_too_large,
-    checks.budget_exhausted,
-    checks.blast_radius,
+    pace.denied_recently,
+    pace.action_in_flight,
+    pace.protected_recently,
+    pace.failed_before,
+    pace.cooling_down,
+    pace.step_too_large,
+    pace.budget_exhausted,
+    pace.blast_radius,
 )
 """A finding of one of these ends the matter."""
 
 RESERVATIONS: tuple[Callable[[CriticInput], Finding], ...] = (
-    checks.externally_reverted,
-    checks.regressed_before,
-    checks.mode_recommend,
-    checks.confidence_low,
+    reservations.externally_reverted,
+    reservations.regressed_before,
+    reservations.mode_recommend,
+    reservations.confidence_low,
 )
 """A finding of one of these asks a person."""
 

@@ -10,12 +10,18 @@ from aurora.resources.vocabulary import Action, OutcomeVerdict, Phase
 __all__ = ["IN_FLIGHT", "Ledger", "LedgerEntry"]
 
 IN_FLIGHT = frozenset({Phase.APPROVED, Phase.EXECUTING, Phase.VERIFYING, Phase.ROLLING_BACK})
-"""Phases in which a Decision holds its target: no other action may start beside it."""
+"""Phases in which a Decision holds its target: no other action may start beside it. An ALERT
+changes nothing, so it holds nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class LedgerEntry:
-    """One Decision. Times are seconds since the epoch, None for what has not happened."""
+    """One Decision. Times are seconds since the epoch, None for what has not happened.
+
+    Attributes:
+        settled_at: when it was measured, or when it was denied, rejected or expired.
+        last_seen: when the same was last proposed again.
+    """
 
     id: str
     model: ObjectKey
@@ -32,10 +38,16 @@ class LedgerEntry:
     verdict: OutcomeVerdict | None = None
     before: Mapping[str, str] = field(default_factory=dict)
     after: Mapping[str, str] = field(default_factory=dict)
+    last_seen: float | None = None
 
     @property
     def in_flight(self) -> bool:
-        return self.phase in IN_FLIGHT
+        return self.phase in IN_FLIGHT and self.action is not Action.ALERT
+
+    @property
+    def fresh_at(self) -> float:
+        """When it was last said, seen again or answered."""
+        return max(self.decided_at, self.last_seen or 0.0, self.settled_at or 0.0)
 
     @property
     def acted(self) -> bool:
@@ -59,6 +71,12 @@ class Ledger:
                 for key, found in grouped.items()
             }
         )
+
+    def with_entry(self, entry: LedgerEntry) -> "Ledger":
+        """The ledger with one entry added or renewed; the other models' entries are shared."""
+        others = [one for one in self.of_model(entry.model) if one.id != entry.id]
+        renewed = Ledger.of([entry, *others]).by_model
+        return Ledger({**self.by_model, **renewed})
 
     def of_model(self, model: ObjectKey) -> tuple[LedgerEntry, ...]:
         return self.by_model.get(model, ())

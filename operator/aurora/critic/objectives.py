@@ -3,9 +3,10 @@
 import math
 from typing import Final
 
-from aurora.critic.checks import Finding
+from aurora.critic.finding import Finding
 from aurora.critic.reasons import CheckReason
 from aurora.critic.request import CriticInput
+from aurora.observe.sample import Signal
 from aurora.planner.decision import Direction
 from aurora.resources.vocabulary import Action
 
@@ -21,8 +22,11 @@ def objective_at_risk(given: CriticInput) -> Finding:
     if (request.action, request.direction) != (Action.SCALE, Direction.DOWN):
         return None
     wanted, load = request.after.get("replicas", ""), state.load.demand
-    if not wanted.isdigit() or load is None:
+    if not wanted.isdecimal() or load is None:
         return None
+    failing = _errors_above(given)
+    if failing:
+        return CheckReason.OBJECTIVE_AT_RISK, failing
     for signal, goal in state.objectives.items():
         value = state.value(signal)
         if value is not None and value > goal:
@@ -42,3 +46,11 @@ def objective_at_risk(given: CriticInput) -> Finding:
                 ),
             )
     return None
+
+
+def _errors_above(given: CriticInput) -> str:
+    goal = given.observation.model.spec.objectives.error_rate_percent
+    errors = given.state.value(Signal.SERVER_ERROR_RATIO)
+    if goal is None or errors is None or errors * 100 <= goal:
+        return ""
+    return f"{errors:.1%} of the requests fail, above the objective of {goal} % already"

@@ -36,12 +36,15 @@ class CheckReason(StrEnum):
     """The fallback does not serve the same model name."""
     EVIDENCE_MISSING = "EvidenceMissing"
     """A signal that this action must see is missing, stale or partial."""
+    DENIED_RECENTLY = "DeniedRecently"
+    """A person denied the same within the last hour."""
     ACTION_IN_FLIGHT = "ActionInFlight"
     """Another decision on the same target is not finished."""
     PROTECTED_RECENTLY = "ProtectedRecently"
     """A protective action was taken on this target within the last two cycles."""
     FAILED_BEFORE = "FailedBefore"
-    """The same action could not be carried out within the last hour."""
+    """The same action could not be carried out: not tried again for an hour, or, where it
+    protects, for a wait that doubles with each failure."""
     COOLING_DOWN = "CoolingDown"
     """The cooldown after the last action has not passed."""
     STEP_TOO_LARGE = "StepTooLarge"
@@ -59,7 +62,7 @@ class CheckReason(StrEnum):
     OBJECTIVE_AT_RISK = "ObjectiveAtRisk"
     """The capacity model expects an objective to be violated afterwards."""
     REGRESSED_BEFORE = "RegressedBefore"
-    """The same action was measured as Regressed within the last day."""
+    """The same action was measured as Regressed within the last day, or undone within the hour."""
     HIGH_RISK = "HighRisk"
     """A high-risk action is never unattended, whatever the confidence."""
     CONFIDENCE_LOW = "ConfidenceLow"
@@ -73,6 +76,7 @@ TRANSIENT = frozenset(
         CheckReason.FAILED_BEFORE,
         CheckReason.COOLING_DOWN,
         CheckReason.BLAST_RADIUS,
+        CheckReason.DENIED_RECENTLY,
     }
 )
 """Rejections that only say "not yet": counted and shown, but no Decision object is made of them."""

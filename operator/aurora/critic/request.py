@@ -56,6 +56,7 @@ class CriticInput:
         at: seconds since the epoch.
         blast_radius: models of the fleet that may be in flight at once.
         reverted: our writes on this target that another manager took back within the last hour.
+        adopted_floor: the autoscaler's floor before AURORA first changed it, if it did.
     """
 
     request: ActionRequest
@@ -66,6 +67,7 @@ class CriticInput:
     at: float
     blast_radius: int
     reverted: int = 0
+    adopted_floor: int | None = None
 
 
 def request_of(decision: Decision) -> ActionRequest:
@@ -88,9 +90,7 @@ def fleet_facts(snapshot: FleetSnapshot, ledger: Ledger, *, cycle_s: float) -> F
     """Count the fleet once per cycle."""
     return FleetFacts(
         models=len(snapshot.models),
-        in_flight=sum(
-            1 for entry in ledger if entry.in_flight and entry.action is not Action.ALERT
-        ),
+        in_flight=sum(1 for entry in ledger if entry.in_flight),
         control=snapshot.control,
         nodes=snapshot.nodes,
         cycle_s=cycle_s,

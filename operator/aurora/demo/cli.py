@@ -6,6 +6,7 @@ import random
 import shlex
 import signal
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
@@ -45,7 +46,7 @@ def demo(
 
     Exit code 0 when each fault was handled and nothing else was done, else 1.
     """
-    console = Console(width=None if sys.stdout.isatty() else 200)
+    console = Console(width=None if sys.stdout.isatty() else 160)
     with _ended_in_order():
         try:
             handled = _demo(console, state_dir, faults, keep=keep)
@@ -58,7 +59,7 @@ def demo(
 
 
 def _demo(console: Console, state_dir: Path | None, faults: int | None, *, keep: bool) -> bool:
-    played = episodes(faults)
+    played, began = episodes(faults), time.time()
     root = state_dir or default_state_dir().with_name("demo")
     with contextlib.ExitStack() as on_stage:
         with _reporter() as reporter:
@@ -73,6 +74,9 @@ def _demo(console: Console, state_dir: Path | None, faults: int | None, *, keep:
         with screen:
             summary = asyncio.run(play(set_up, played, screen))
         console.print(summary_table(summary))
+        if summary.first_at is not None:
+            seconds = summary.first_at - began
+            console.print(f"First action {seconds:.0f} s after the start of this command.")
         if keep:
             console.print(hints(set_up, plane.root), markup=False, highlight=False)
     return not summary.failures
@@ -113,7 +117,7 @@ def _reporter() -> Iterator[Reporter]:
 
 @contextlib.contextmanager
 def _ended_in_order() -> Iterator[None]:
-    """A stop request ends the demo by way of its clean-up; a second one does not break that off."""
+    """A stop request ends the demo by way of its clean-up, as Ctrl-C does."""
     previous = signal.signal(signal.SIGTERM, _interrupt)
     try:
         yield

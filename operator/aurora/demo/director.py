@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from aurora.demo.judge import is_settled
-from aurora.demo.scenario import LONGEST_S, WARM_S, Episode
+from aurora.demo.scenario import LONGEST_S, LONGEST_WAIT_S, WARM_S, Episode
 from aurora.demo.seen import Scene, SeenModel
 
 __all__ = ["Director", "Progress"]
@@ -62,7 +62,9 @@ class Director:
             return ()
         passed = scene.at - progress.warm_at
         return tuple(
-            one for one in self.played if one.begins_s <= passed and one.fault not in scene.begun
+            one
+            for one in self.played
+            if one.fault not in scene.begun and _may_begin(one, passed, scene)
         )
 
     def is_over(self, progress: Progress, scene: Scene) -> bool:
@@ -82,6 +84,17 @@ class Director:
             return "warming up: AURORA reads every model, a window fills"
         passed = scene.at - progress.warm_at
         return f"{passed:.0f} s since warm, at most {LONGEST_S:.0f}"
+
+
+def _may_begin(episode: Episode, passed: float, scene: Scene) -> bool:
+    if passed < episode.begins_s:
+        return False
+    if episode.waits_for is None or passed >= LONGEST_WAIT_S:
+        return True
+    return any(
+        one.move == episode.waits_for and one.verdict is not None
+        for one in scene.decisions_on(episode.model)
+    )
 
 
 def _why_not(model: SeenModel) -> str:

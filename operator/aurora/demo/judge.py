@@ -45,10 +45,15 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """The whole judgement; `failures` are sentences, empty when the demo succeeded."""
+    """The whole judgement; `failures` are sentences, empty when the demo succeeded.
+
+    Attributes:
+        first_at: when the first expected action was executed, seconds since 1970.
+    """
 
     lines: tuple[Line, ...]
     failures: tuple[str, ...]
+    first_at: float | None = None
 
 
 def answers(episode: Episode, scene: Scene) -> list[tuple[SeenDecision, ...]]:
@@ -90,7 +95,9 @@ def judge(played: Sequence[Episode], scene: Scene) -> Summary:
     lines = tuple(_line(episode, scene) for episode in played)
     failures = [fault for line in lines for fault in line.faults]
     failures += _uncalled(played, scene)
-    return Summary(lines, tuple(failures))
+    executed = (one.executed_at for line in lines for one in line.decisions)
+    first = min((at for at in executed if at is not None), default=None)
+    return Summary(lines, tuple(failures), first)
 
 
 def _line(episode: Episode, scene: Scene) -> Line:

@@ -42,13 +42,16 @@ class FleetClient:
 
     async def inject(self, model: str, injection: Injection) -> float:
         """Begin a fault and tell when it began, seconds since 1970."""
-        body = {
+        body: dict[str, Any] = {
             "model": model,
             "namespace": NAMESPACE,
             "kind": injection.kind,
             "value": injection.value,
+            "in_s": injection.in_s,
             "for_s": injection.for_s,
         }
+        if injection.distinct is not None:
+            body["distinct"] = injection.distinct
         return float((await self._ask("POST", "/faults", body))["start"])
 
     async def _ask(self, method: str, path: str, body: Any) -> Any:
@@ -109,7 +112,8 @@ def _model(
     calls: Iterable[Object],
 ) -> SeenModel:
     name = model.metadata.name
-    objective = model.spec.objectives.ttft_p95
+    wanted = model.spec.objectives
+    bounds = {"ttftP95": wanted.ttft_p95, "latencyP95": wanted.latency_p95}
     selector = service.get("spec", {}).get("selector", {})
     own = target["spec"]["selector"]["matchLabels"]
     condition = find_condition(model.status.conditions, ConditionType.METRICS_AVAILABLE)
@@ -117,7 +121,7 @@ def _model(
         name=name,
         replicas=target["spec"].get("replicas", 0),
         ready=target.get("status", {}).get("readyReplicas", 0),
-        objective_s=None if objective is None else objective.total_seconds(),
+        objectives={name: one.total_seconds() for name, one in bounds.items() if one is not None},
         cache=_cache(target, switch),
         route="primary" if selector == own else "fallback",
         metrics=metrics_available(model),

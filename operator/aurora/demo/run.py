@@ -3,6 +3,7 @@
 import asyncio
 import json
 import random
+import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -100,9 +101,22 @@ def stage(plane: ControlPlane, *, say: Say, keep: bool) -> Iterator[Stage]:
         kept = keep
     finally:
         if not kept:
-            programs.stop()
-            plane.down()
+            with _undisturbed():
+                programs.stop()
+                plane.down()
             say(f"everything is stopped and {plane.root} removed")
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """A second Ctrl-C must not break the clean-up off half-way."""
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    previous = [signal.signal(number, signal.SIG_IGN) for number in numbers]
+    try:
+        yield
+    finally:
+        for number, handler in zip(numbers, previous, strict=True):
+            signal.signal(number, handler)
 
 
 def _begin(plane: ControlPlane, endpoints: Endpoints, programs: Programs, say: Say) -> Stage:
@@ -179,5 +193,5 @@ async def _look(client: KubeClient, fleet: FleetClient, begun: Mapping[str, floa
 
 
 async def _inject(fleet: FleetClient, episode: Episode) -> float:
-    starts = [await fleet.inject(episode.model, one) for one in episode.injections]
-    return min(starts)
+    """Begin a fault; its time is when all that belongs to it is in force."""
+    return max([await fleet.inject(episode.model, one) for one in episode.injections])

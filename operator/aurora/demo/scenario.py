@@ -11,6 +11,7 @@ __all__ = [
     "DEFAULT_FAULTS",
     "EPISODES",
     "LONGEST_S",
+    "LONGEST_WAIT_S",
     "MODELS",
     "NAMESPACE",
     "REQUESTED",
@@ -29,6 +30,8 @@ UNTOUCHED: Final = "search"
 
 WARM_S: Final = 20.0
 """Time that every model's metrics must have been there before the first fault, seconds."""
+LONGEST_WAIT_S: Final = 150.0
+"""A fault waits no longer than this for an action that comes before it, seconds after warm."""
 LONGEST_S: Final = 345.0
 """The run ends by then, counted from when it is warm, seconds."""
 
@@ -59,6 +62,8 @@ class Injection:
     kind: str
     value: float
     for_s: float
+    in_s: float = 0.0
+    distinct: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +76,8 @@ class Episode:
         begins_s: after the run is warm, seconds.
         expected: the actions that must have been executed, in this order.
         signal: what callers feel.
+        waits_for: an action that has to be judged before the fault begins, so that it is not
+            judged by what the fault does; waited for at most `LONGEST_WAIT_S`.
         settle_s: from the execution of the first expected action until callers can feel it.
     """
 
@@ -82,6 +89,7 @@ class Episode:
     expected: tuple[Move, ...]
     signal: CallerSignal
     settle_s: float
+    waits_for: Move | None = None
 
 
 EPISODES: Final[Mapping[str, Episode]] = MappingProxyType(
@@ -110,15 +118,19 @@ EPISODES: Final[Mapping[str, Episode]] = MappingProxyType(
             fault="repeats",
             model="faq",
             what="half the speed while 70 % of the prompts repeat",
-            injections=(Injection("latency", 2.0, 600.0), Injection("repeats", 0.7, 600.0)),
-            begins_s=55.0,
+            injections=(
+                Injection("repeats", 0.7, 600.0, distinct=12),
+                Injection("latency", 2.0, 600.0, in_s=25.0),
+            ),
+            begins_s=30.0,
             expected=((Action.CACHE, Direction.ON),),
             signal=_LATENCY,
             settle_s=15.0,
+            waits_for=(Action.CACHE, Direction.ARM),
         ),
     }
 )
-DEFAULT_FAULTS: Final = ("load",)
+DEFAULT_FAULTS: Final = ("load", "errors", "repeats")
 """Faults that are injected when nothing else is asked for, in this order."""
 
 

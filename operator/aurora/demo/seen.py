@@ -184,7 +184,7 @@ class SeenModel:
     """One model at one moment.
 
     Attributes:
-        objective_s: of the time to first token, seconds; None without one.
+        objectives: upper bounds in seconds, by the name of the signal (ttftP95, latencyP95).
         cache: Off, armed or On; `route` primary or fallback.
         metrics: whether AURORA reads its metrics, and `why` it does not.
         buckets: what callers of its Service saw.
@@ -193,7 +193,7 @@ class SeenModel:
     name: str
     replicas: int
     ready: int
-    objective_s: float | None
+    objectives: Mapping[str, float]
     cache: str
     route: str
     metrics: bool

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Final, Literal
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -16,6 +17,7 @@ __all__ = ["decision_line", "live_table", "model_line", "summary_table"]
 
 RECENT_S: Final = 15.0
 """What callers see "now" is the mean of this time."""
+_TITLES: Final = {"ttftP95": "TTFT", "latencyP95": "latency"}
 _VERDICT_STYLE: Final = {
     OutcomeVerdict.IMPROVED: "green",
     OutcomeVerdict.REGRESSED: "red",
@@ -24,9 +26,9 @@ _VERDICT_STYLE: Final = {
 
 def live_table(scene: Scene, played: Sequence[Episode], *, status: str) -> RenderableType:
     """The table that is drawn again every second; `status` is a line above it."""
-    table = Table(expand=False, pad_edge=False)
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for title, justify in _COLUMNS:
-        table.add_column(title, justify=justify, no_wrap=True)
+        table.add_column(title, justify=justify, no_wrap=title != "last decision")
     for model in scene.models.values():
         table.add_row(*_cells(model, scene, played))
     why = [_reason(one) for one in scene.decisions[-3:]]
@@ -37,13 +39,12 @@ _COLUMNS: Final[tuple[tuple[str, Literal["left", "right"]], ...]] = (
     ("model", "left"),
     ("fault", "left"),
     ("req/s", "right"),
-    ("TTFT p95 / objective", "right"),
+    ("p95, objective", "right"),
     ("errors", "right"),
     ("replicas", "right"),
     ("cache", "left"),
     ("route", "left"),
     ("last decision", "left"),
-    ("confidence", "right"),
     ("outcome", "left"),
 )
 
@@ -55,20 +56,15 @@ def _cells(model: SeenModel, scene: Scene, played: Sequence[Episode]) -> list[Te
         Text(model.name, style="bold"),
         Text(_fault(model.name, scene, played), style="yellow"),
         Text(f"{now.rate:.1f}" if now else "-"),
-        _ttft(model, now),
+        _latency(model, now),
         Text(f"{now.error_ratio:.0%}" if now else "-", style=_bad(now)),
         Text(f"{model.ready}/{model.replicas}"),
         Text(model.cache),
         Text(model.route),
     ]
     if last is None:
-        return [*cells, Text("-"), Text(""), Text("")]
-    return [
-        *cells,
-        Text(last.title),
-        Text(f"{last.confidence_percent} %"),
-        _outcome(last),
-    ]
+        return [*cells, Text("-"), Text("")]
+    return [*cells, Text(f"{last.title}, {last.confidence_percent} %"), _outcome(last)]
 
 
 def _now(model: SeenModel, scene: Scene) -> Callers | None:
@@ -79,13 +75,19 @@ def _bad(now: Callers | None) -> str:
     return "red" if now is not None and now.error_ratio > 0.01 else ""
 
 
-def _ttft(model: SeenModel, now: Callers | None) -> Text:
-    value = now.ttft_p95 if now else None
-    goal = "" if model.objective_s is None else f" / {model.objective_s:g} s"
-    if value is None:
-        return Text(f"-{goal}")
-    late = model.objective_s is not None and value > model.objective_s
-    return Text(f"{value:.2f} s{goal}", style="red" if late else "green")
+def _latency(model: SeenModel, now: Callers | None) -> Text:
+    """The latency that is closest to its objective, or furthest beyond it."""
+    measured = {key: now.value(key) for key in model.objectives} if now is not None else {}
+    shares = [
+        (value / model.objectives[key], key, value)
+        for key, value in measured.items()
+        if value is not None
+    ]
+    if not shares:
+        return Text("-")
+    share, key, value = max(shares)
+    text = f"{_TITLES[key]} {value:.2f} of {model.objectives[key]:g} s"
+    return Text(text, style="red" if share > 1.0 else "green")
 
 
 def _fault(model: str, scene: Scene, played: Sequence[Episode]) -> str:
@@ -115,7 +117,7 @@ def model_line(model: SeenModel, scene: Scene, played: Sequence[Episode]) -> str
     errors = f", {now.error_ratio:.0%} errors" if now and now.error_ratio > 0 else ""
     fault = _fault(model.name, scene, played)
     return (
-        f"{model.name}: {load}, TTFT p95 {_ttft(model, now).plain}{errors}, "
+        f"{model.name}: {load}, {_latency(model, now).plain}{errors}, "
         f"{model.ready}/{model.replicas} ready, cache {model.cache}, {model.route}"
         + (f", fault {fault}" if fault else "")
     )
@@ -132,12 +134,17 @@ def decision_line(one: SeenDecision) -> str:
 
 def summary_table(summary: Summary) -> RenderableType:
     """What was detected, decided and done, how it turned out, and what callers saw."""
-    table = Table(title="What was done, set against what callers saw", pad_edge=False)
+    table = Table(
+        title="What was done, set against what callers saw",
+        box=SIMPLE_HEAD,
+        pad_edge=False,
+        show_lines=True,
+    )
     for title in (
-        *("fault", "model", "decided after", "decided", "done after", "AURORA's verdict"),
-        *("callers, before", "callers, after", ""),
+        *("fault", "on", "detected", "decided", "done", "verdict"),
+        *("callers before", "and after", ""),
     ):
-        table.add_column(title, no_wrap=True)
+        table.add_column(title)
     for line in summary.lines:
         table.add_row(*_summary_cells(line))
     failures = [Text(f"failed: {failure}", style="red") for failure in summary.failures]

@@ -31,7 +31,10 @@ def checked_url(url: str, allowed_hosts: Sequence[str]) -> str:
     Raises:
         ConfigurationError: another scheme or host; the URL is not repeated, it may hold a token.
     """
-    parts = urlsplit(url.strip())
+    try:
+        parts = urlsplit(url.strip())
+    except ValueError:
+        raise ConfigurationError("the webhook's secret does not hold an http(s) URL") from None
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise ConfigurationError("the webhook's secret does not hold an http(s) URL")
     if parts.hostname not in allowed_hosts:

@@ -34,17 +34,24 @@ class DecisionBook:
         self._seen = seen
 
     async def open(self, decision: Decision, verdict: Verdict, *, at: float) -> DecisionObject:
-        """Create the object and its first phase. Repeating after a crash finds what was made."""
+        """Create the object and its first phase. Repeating after a crash finds what was made.
+
+        Raises:
+            ConflictError: another proposal has its name; the next cycle's will have another.
+        """
         manifest = decision_manifest(decision, verdict)
         try:
             made = await self._writer.create(DECISION, manifest)
         except ConflictError:
             found = await self._client.get(ref_of(DECISION, manifest))
-            if found is None:
+            if found is None or found["spec"].get("fingerprint") != decision.fingerprint:
                 raise
             made = found
-        opened = DecisionObject.parse(made)
-        return await self.move(opened, first_phase(verdict), at=at, **_first_facts(verdict))
+        return await self.judged(DecisionObject.parse(made), verdict, at=at)
+
+    async def judged(self, found: DecisionObject, verdict: Verdict, *, at: float) -> DecisionObject:
+        """Write what the critic said of a new Decision."""
+        return await self.move(found, first_phase(verdict), at=at, **_first_facts(verdict))
 
     async def move(  # noqa: PLR0913 - the facts of a status, all by keyword
         self,

@@ -6,13 +6,16 @@ brought about or recognised as done by reading the target.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import structlog
 
+from aurora.critic.ledger import LedgerEntry
 from aurora.critic.verdict import Approved, NeedsApproval, Rejected, Verdict
 from aurora.errors import ConfigurationError, ForbiddenError
 from aurora.executor.actuators import plan_of, undo_plan
 from aurora.executor.book import DecisionBook
+from aurora.executor.changes import Change
 from aurora.executor.effects import Effects, Result
 from aurora.executor.entries import entry_of
 from aurora.executor.keepsakes import Keepsakes
@@ -67,7 +70,16 @@ class Dispatcher:
         )
         if isinstance(verdict, Rejected | NeedsApproval):
             await self._keepsakes.annotate_model(found)
+        if isinstance(verdict, NeedsApproval):
+            await self._keepsakes.notify(found)
         return found
+
+    async def retell(self, found: DecisionObject) -> None:
+        """Tell people again of an alert that still holds."""
+        await self._keepsakes.tell(
+            found, reason=found.spec.reason, note=found.spec.message, warning=True
+        )
+        await self._keepsakes.notify(found)
 
     async def execute(
         self,
@@ -81,8 +93,9 @@ class Dispatcher:
         entry = entry_of(found)
         announced = stored_changes(found.status.to_kubernetes())
         try:
-            known = announced and entry.action is not Action.CACHE
-            plan = Plan(announced) if known else plan_of(entry, observation, decisions)
+            plan = _resumed(announced, entry) or plan_of(entry, observation, decisions)
+            if announced:
+                plan = replace(plan, changes=announced)
             if plan.changes:
                 await self._keepsakes.keep_originals(observation.key, plan.changes)
             if found.status.phase is not Phase.EXECUTING:
@@ -223,6 +236,12 @@ class Dispatcher:
         )
         await self._records.entered(found.metadata.name, phase, at=at, detail=message)
         return found
+
+
+def _resumed(announced: tuple[Change, ...], entry: LedgerEntry) -> Plan | None:
+    """What was announced says all there is to do, unless objects have to be made as well."""
+    whole = entry.action is not Action.CACHE and all(one.ref.uid for one in announced)
+    return Plan(announced) if announced and whole else None
 
 
 def _failure(result: Result) -> str:

@@ -77,7 +77,7 @@ class Effects:
 
     async def _once(self, ref: ObjectRef, subresource: str, group: Sequence[Change]) -> Result:
         found = await self._client.get(ref_of_change(ref), subresource)
-        if found is None or found["metadata"]["uid"] != ref.uid:
+        if found is None or (ref.uid and found["metadata"]["uid"] != ref.uid):
             return Result.GONE
         state = progress(group, found)
         if state is Progress.APPLIED:
@@ -86,6 +86,7 @@ class Effects:
             return Result.FOREIGN
         pending = [one for one in group if progress([one], found) is Progress.PENDING]
         version = found["metadata"]["resourceVersion"]
-        patch = guarded(uid=ref.uid, resource_version=version, changes=fields(pending))
+        uid = found["metadata"]["uid"]
+        patch = guarded(uid=uid, resource_version=version, changes=fields(pending))
         await self._writer.patch_json(ref_of_change(ref), patch, subresource=subresource)
         return Result.DONE

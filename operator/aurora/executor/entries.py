@@ -11,20 +11,13 @@ from aurora.resources.vocabulary import Phase
 
 __all__ = ["entry_of", "ledger_entries", "ledger_of"]
 
-_SETTLED = {
-    Phase.COMPLETED,
-    Phase.ROLLED_BACK,
-    Phase.REJECTED,
-    Phase.DENIED,
-    Phase.EXPIRED,
-    Phase.FAILED,
-}
+_MEASURED = frozenset({Phase.COMPLETED, Phase.ROLLED_BACK, Phase.FAILED})
+_ANSWERED = frozenset({Phase.REJECTED, Phase.DENIED, Phase.EXPIRED})
 
 
 def entry_of(found: DecisionObject) -> LedgerEntry:
     """One Decision as a ledger entry."""
     spec, status = found.spec, found.status
-    executed = _since(found, "Executed")
     phase = status.phase or Phase.PROPOSED
     created = found.metadata.creation_timestamp
     return LedgerEntry(
@@ -38,17 +31,28 @@ def entry_of(found: DecisionObject) -> LedgerEntry:
         fingerprint=spec.fingerprint,
         protective=spec.protective,
         decided_at=created.timestamp() if created is not None else 0.0,
-        executed_at=executed,
-        settled_at=_since(found, "Verified") if phase in _SETTLED else None,
+        executed_at=_since(found, "Executed", "True"),
+        settled_at=_settled_at(found, phase),
         verdict=status.outcome.verdict if status.outcome is not None else None,
         before=dict(spec.parameters.from_),
         after=dict(spec.parameters.to),
+        last_seen=status.last_seen.timestamp() if status.last_seen is not None else None,
     )
 
 
-def _since(found: DecisionObject, type_: str) -> float | None:
+def _settled_at(found: DecisionObject, phase: Phase) -> float | None:
+    """When it was measured or, failing to execute, given up; or when it was answered with no."""
+    if phase in _ANSWERED:
+        return _since(found, "Approved", "False")
+    if phase not in _MEASURED:
+        return None
+    measured = _since(found, "Verified", "True")
+    return measured if measured is not None else _since(found, "Executed", "False")
+
+
+def _since(found: DecisionObject, type_: str, status: str) -> float | None:
     for condition in found.status.conditions:
-        if condition.type == type_ and condition.status == "True":
+        if condition.type == type_ and condition.status == status:
             return condition.last_transition_time.timestamp()
     return None
 

@@ -4,23 +4,19 @@ from collections.abc import Mapping
 
 import structlog
 
+from aurora.containment import contained
 from aurora.critic.chain import judge, judge_approved
 from aurora.critic.ledger import Ledger, LedgerEntry
 from aurora.critic.reasons import TRANSIENT
 from aurora.critic.request import ActionRequest, CriticInput, fleet_facts
-from aurora.critic.verdict import Approved, Rejected, Verdict
+from aurora.critic.verdict import Approved, Verdict
 from aurora.deliberation import Deliberated, Guardrails
 from aurora.errors import ClusterError
 from aurora.executor.book import DecisionBook
 from aurora.executor.dispatch import Dispatcher
-from aurora.executor.entries import entry_of, ledger_of
-from aurora.executor.lifecycle import (
-    Next,
-    Step,
-    approvals_by_decision,
-    first_phase_of,
-    next_step,
-)
+from aurora.executor.entries import entry_of
+from aurora.executor.lifecycle import Next, Step, approvals_by_decision, next_step
+from aurora.executor.originals import adopted_floor
 from aurora.executor.restore import Restorer
 from aurora.executor.reverts import Reverts
 from aurora.executor.surroundings import surroundings_of
@@ -31,7 +27,7 @@ from aurora.observe.facts import ObjectKey
 from aurora.observe.snapshot import FleetSnapshot, ModelObservation
 from aurora.reasons import ConditionReason
 from aurora.resources import Approval, DecisionObject
-from aurora.resources.vocabulary import Phase
+from aurora.resources.vocabulary import Action, Phase
 from aurora.state.memory import ModelMemory
 from aurora.state.system_state import SystemState
 from aurora.telemetry import Telemetry
@@ -71,29 +67,46 @@ class FollowUp:
         self._reverts = reverts
         self._guardrails = guardrails
         self._telemetry = telemetry
+        self._ledger = Ledger()
 
     async def run(self, snapshot: FleetSnapshot, states: States, ledger: Ledger) -> Decisions:
         """Take every open Decision one step further; returns the Decisions as they stand then."""
-        self._reverts.look(ledger, snapshot.models, snapshot.monotonic)
+        self._ledger = ledger
+        self._reverts.look(ledger, snapshot.models, snapshot.monotonic, at=snapshot.at)
         await self._restorer.restore_deleted(snapshot)
         approvals = approvals_by_decision(snapshot.approvals)
         decisions = dict(snapshot.decisions)
         for key, found in snapshot.decisions.items():
             named = (found.metadata.namespace, found.metadata.name, found.metadata.uid)
             step = self._step(found, approvals.get(named, ()), snapshot)
-            if step.step is Step.NOTHING:
+            if step.step is Step.NOTHING or _model_of(found) not in states:
                 continue
-            try:
-                decisions[key] = await self._take(step, found, snapshot, states, decisions)
-            except ClusterError as error:
-                log.warning("a step waits", decision=str(key), step=step.step, why=str(error))
+            with contained(self._telemetry, "followup", key):
+                decisions[key] = await self._tried(step, found, snapshot, states, decisions)
+                self._ledger = self._ledger.with_entry(entry_of(decisions[key]))
         return decisions
+
+    async def _tried(
+        self,
+        step: Next,
+        found: DecisionObject,
+        snapshot: FleetSnapshot,
+        states: States,
+        decisions: Decisions,
+    ) -> DecisionObject:
+        try:
+            return await self._take(step, found, snapshot, states, decisions)
+        except ClusterError as error:
+            log.warning("a step waits", decision=str(found.key), step=step.step, why=str(error))
+            return found
 
     def _step(
         self, found: DecisionObject, approvals: tuple[Approval, ...], snapshot: FleetSnapshot
     ) -> Next:
         model = snapshot.models.get(_model_of(found))
         if model is None or model.model.metadata.deletion_timestamp is not None:
+            return Next(Step.NOTHING)
+        if model.model.metadata.uid != found.spec.model_ref.uid:
             return Next(Step.NOTHING)
         return next_step(found, approvals, at=snapshot.at)
 
@@ -112,11 +125,12 @@ class FollowUp:
                 found, phase, str(reason), at=at, message=step.why, who=step.who
             )
         if step.step is Step.JUDGE:
-            return await self._book.move(found, first_phase_of(found), at=at)
+            verdict = self._ask_again(found, snapshot, states)
+            return await self._book.judged(found, verdict, at=at)
         if step.step is Step.EXECUTE:
             return await self._execute(found, snapshot, states, decisions)
         if step.step is Step.MEASURE:
-            return await self._measure(found, snapshot, states, decisions)
+            return await self._measure(found, snapshot, states)
         return await self._dispatcher.undo(found, snapshot.models[_model_of(found)], at=at)
 
     async def _execute(
@@ -127,27 +141,22 @@ class FollowUp:
         decisions: Decisions,
     ) -> DecisionObject:
         """Ask the critic again on fresh state; what was announced already is only finished."""
-        observation = snapshot.models[_model_of(found)]
+        key = _model_of(found)
+        observation = snapshot.models[key]
         if found.status.phase is Phase.APPROVED:
-            verdict = self._ask_again(found, snapshot, states, decisions)
-            if isinstance(verdict, Rejected):
-                if verdict.reason in TRANSIENT and not _expired(found, snapshot.at):
+            verdict = self._ask_again(found, snapshot, states)
+            if not isinstance(verdict, Approved):
+                if verdict.reason in TRANSIENT:
                     return found
                 return await self._dispatcher.close(
                     found, Phase.REJECTED, verdict.reason, at=snapshot.at, message=verdict.message
                 )
+            self._keeper.remember_before(found.metadata.name, states[key].memory)
         return await self._dispatcher.execute(found, observation, decisions, at=snapshot.at)
 
-    def _ask_again(
-        self,
-        found: DecisionObject,
-        snapshot: FleetSnapshot,
-        states: States,
-        decisions: Decisions,
-    ) -> Verdict:
+    def _ask_again(self, found: DecisionObject, snapshot: FleetSnapshot, states: States) -> Verdict:
         """A person's approval answers every reservation, but no guardrail that rejects."""
-        key = _model_of(found)
-        ledger = ledger_of(decisions)
+        key, ledger = _model_of(found), self._ledger
         given = CriticInput(
             request=_request(found, entry_of(found)),
             observation=snapshot.models[key],
@@ -157,16 +166,13 @@ class FollowUp:
             at=snapshot.at,
             blast_radius=self._guardrails.blast_radius(len(snapshot.models)),
             reverted=self._reverts.count(key, snapshot.monotonic),
+            adopted_floor=adopted_floor(snapshot.models[key].model),
         )
         by_person = found.status.decided_by not in {None, "", "aurora"}
         return judge_approved(given) if by_person else judge(given)
 
     async def _measure(
-        self,
-        found: DecisionObject,
-        snapshot: FleetSnapshot,
-        states: States,
-        decisions: Decisions,
+        self, found: DecisionObject, snapshot: FleetSnapshot, states: States
     ) -> DecisionObject:
         key = _model_of(found)
         entry = entry_of(found)
@@ -176,7 +182,7 @@ class FollowUp:
             contract_of(found, executed_at=entry.executed_at),
             state=states[key],
             before=self._keeper.memory_before(entry, states[key]),
-            around=surroundings_of(entry, snapshot.models[key], ledger_of(decisions)),
+            around=surroundings_of(entry, snapshot.models[key], self._ledger, at=snapshot.at),
             verification=snapshot.models[key].model.spec.autonomy.verification,
         )
         if outcome is None:
@@ -205,20 +211,19 @@ class FollowUp:
         return await self._dispatcher.execute(opened, observation, decisions, at=state.at)
 
     async def repeat(self, found: DecisionObject, *, at: float) -> DecisionObject | None:
-        """Count a repeat, hourly at most."""
+        """Count a repeat, hourly at most; people are told of an alert again."""
         created = found.metadata.creation_timestamp
         last = found.status.last_seen or created
         if last is None or at - last.timestamp() < REPEAT_S:
             return None
-        return await self._book.repeat(found, at=at)
+        repeated = await self._book.repeat(found, at=at)
+        if found.spec.action is Action.ALERT:
+            await self._dispatcher.retell(repeated)
+        return repeated
 
 
 def _model_of(found: DecisionObject) -> ObjectKey:
     return ObjectKey(found.metadata.namespace, found.spec.model_ref.name)
-
-
-def _expired(found: DecisionObject, at: float) -> bool:
-    return found.spec.expires_at is not None and at >= found.spec.expires_at.timestamp()
 
 
 def _request(found: DecisionObject, entry: LedgerEntry) -> ActionRequest:

@@ -6,9 +6,9 @@ from enum import StrEnum
 
 from aurora.observe.facts import ObjectKey
 from aurora.resources import Approval, DecisionObject
-from aurora.resources.vocabulary import Action, ApprovalVerdict, Phase, Tier
+from aurora.resources.vocabulary import ApprovalVerdict, Phase
 
-__all__ = ["Next", "Step", "answer_to", "approvals_by_decision", "first_phase_of", "next_step"]
+__all__ = ["Next", "Step", "answer_to", "approvals_by_decision", "is_expired", "next_step"]
 
 
 class Step(StrEnum):
@@ -54,13 +54,16 @@ def next_step(found: DecisionObject, approvals: tuple[Approval, ...], *, at: flo
     phase = found.status.phase or Phase.PROPOSED
     if phase is Phase.AWAITING_APPROVAL:
         return _answered(found, answer_to(approvals), at)
+    if phase in {Phase.PROPOSED, Phase.APPROVED} and is_expired(found, at):
+        # It rests on evidence of then: an operator that was away for hours decides anew.
+        return Next(Step.EXPIRE)
     return Next(_BY_PHASE.get(phase, Step.NOTHING))
 
 
 def _answered(found: DecisionObject, answer: Approval | None, at: float) -> Next:
     if answer is not None and answer.spec.verdict is ApprovalVerdict.DENY:
         return Next(Step.DENY, answer.spec.approver, answer.spec.reason)
-    if _expired(found, at):
+    if is_expired(found, at):
         return Next(Step.EXPIRE)
     if answer is not None:
         return Next(Step.APPROVE, answer.spec.approver, answer.spec.reason)
@@ -79,7 +82,8 @@ def _made_at(one: Approval) -> float:
     return created.timestamp() if created is not None else 0.0
 
 
-def _expired(found: DecisionObject, at: float) -> bool:
+def is_expired(found: DecisionObject, at: float) -> bool:
+    """Whether the time to decide on it, or to begin with it, is over."""
     expires = found.spec.expires_at
     return expires is not None and at >= expires.timestamp()
 
@@ -94,10 +98,3 @@ def approvals_by_decision(
         key = (one.metadata.namespace, ref.name, ref.uid)
         grouped[key] = (*grouped.get(key, ()), one)
     return grouped
-
-
-def first_phase_of(found: DecisionObject) -> Phase:
-    """The phase of a Decision whose creator did not live to write it."""
-    if found.spec.action is Action.ALERT or found.spec.tier is not Tier.APPROVAL:
-        return Phase.APPROVED
-    return Phase.AWAITING_APPROVAL

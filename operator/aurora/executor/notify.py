@@ -1,8 +1,9 @@
 """Sends alerts and requests for approval to the webhooks that a ModelDeployment names."""
 
+import asyncio
 import base64
 import binascii
-from typing import Any
+from typing import Any, Final
 
 import structlog
 from pydantic import SecretStr
@@ -13,7 +14,7 @@ from aurora.kube.client import KubeClient
 from aurora.kube.kinds import SECRET, Ref
 from aurora.observe.facts import ObjectKey
 from aurora.observe.fleet import Fleet
-from aurora.resources import DecisionObject
+from aurora.resources import DecisionObject, ModelDeployment
 from aurora.resources.references import SecretKeyRef
 
 __all__ = ["WebhookNotifier", "payload_of"]
@@ -39,8 +40,15 @@ def payload_of(found: DecisionObject) -> dict[str, Any]:
     }
 
 
+MOST_PENDING: Final = 256
+"""Messages under way; beyond them receivers are down, and Events tell the same."""
+
+
 class WebhookNotifier:
-    """Reads URL and key at the moment of sending, so that a rotated secret is honoured."""
+    """Reads URL and key at the moment of sending, so that a rotated secret is honoured.
+
+    Sends beside the control cycle: a receiver that hangs must hold up no other model's decision.
+    """
 
     def __init__(
         self,
@@ -54,12 +62,37 @@ class WebhookNotifier:
         self._fleet = fleet
         self._sender = sender
         self._secret = secret.get_secret_value().encode() if secret is not None else None
+        self._under_way: set[asyncio.Task[None]] = set()
 
     async def notify(self, found: DecisionObject) -> None:
-        """Send to every receiver; what fails is logged, an alert stands in Events all the same."""
+        """Begin to send to every receiver that the model names."""
+        model = self._fleet.models.get(
+            ObjectKey(found.metadata.namespace, found.spec.model_ref.name)
+        )
+        if model is None or not model.spec.notifications:
+            return
+        if len(self._under_way) >= MOST_PENDING:
+            log.warning("a webhook was not told", decision=found.metadata.name, why="too many wait")
+            return
+        task = asyncio.create_task(self._tell(found, model), name=f"tell {found.metadata.name}")
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+
+    async def idle(self) -> None:
+        """Wait until nothing is under way."""
+        while self._under_way:
+            await asyncio.wait(self._under_way)
+
+    async def close(self) -> None:
+        """Give up what is still under way: the process ends."""
+        for task in self._under_way:
+            task.cancel()
+        await self.idle()
+
+    async def _tell(self, found: DecisionObject, model: ModelDeployment) -> None:
+        """What fails is logged; an alert stands in Events all the same."""
         namespace = found.metadata.namespace
-        model = self._fleet.models.get(ObjectKey(namespace, found.spec.model_ref.name))
-        for one in model.spec.notifications if model is not None else ():
+        for one in model.spec.notifications:
             url = await self._value(namespace, one.webhook.secret_ref)
             key = one.webhook.signature_secret_ref
             secret = self._secret if key is None else await self._value(namespace, key)

@@ -1,9 +1,11 @@
 """The values found before the first change, kept on the ModelDeployment for its deletion."""
 
 import json
+import re
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
+from aurora.executor.cache import ARMED_PATH
 from aurora.executor.changes import Change, ObjectRef
 from aurora.executor.plan import status_changes, stored_changes
 from aurora.kube.jsonpatch import ABSENT, Operation, guarded, pointer
@@ -21,16 +23,38 @@ def originals_of(model: ModelDeployment) -> dict[Leaf, Change]:
     text = model.metadata.annotations.get(ORIGINAL_ANNOTATION, "")
     try:
         kept = stored_changes({"changes": json.loads(text)}) if text else ()
-    except (ValueError, KeyError, TypeError):
+        return {(one.ref, one.path): one for one in kept if _is_ours(one, model)}
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         # The annotation is input like any other: what cannot be read restores nothing.
         return {}
-    return {(change.ref, change.path): change for change in kept}
+
+
+def _is_ours(change: Change, model: ModelDeployment) -> bool:
+    """Whether AURORA may have written it.
+
+    Who may edit a ModelDeployment must not reach, through its annotation, what only AURORA may.
+    """
+    if change.ref.namespace != model.metadata.namespace:
+        return False
+    return any(pattern.fullmatch(change.path) for pattern in _LEAVES.get(change.ref.kind, ())) or (
+        change.subresource == "scale" and change.path == "/spec/replicas"
+    )
+
+
+_LEAVES: Final = {
+    "Deployment": (re.compile(re.escape(ARMED_PATH)),),
+    "HorizontalPodAutoscaler": (re.compile("/spec/minReplicas"),),
+    "ScaledObject": (re.compile("/spec/minReplicaCount"),),
+    "Service": (re.compile("/spec/selector"), re.compile("/spec/ports/0/targetPort")),
+    "HTTPRoute": (re.compile(r"/spec/rules/\d+/backendRefs/\d+/weight"),),
+}
+"""The leaves that the actuators write, by kind."""
 
 
 def adopted_floor(model: ModelDeployment) -> int | None:
     """The autoscaler's floor before AURORA first changed it, None when it never did."""
     for (_, path), change in originals_of(model).items():
-        if path in {"/spec/minReplicas", "/spec/minReplicaCount"} and isinstance(change.after, int):
+        if path in {"/spec/minReplicas", "/spec/minReplicaCount"} and type(change.after) is int:
             return change.after
     return None
 
@@ -50,9 +74,9 @@ def keep_originals(found: dict[str, Any], changes: Sequence[Change]) -> list[Ope
     fresh = {
         (one.ref, one.path): Change(one.ref, one.path, one.after, one.before, one.subresource)
         for one in changes
-        if (one.ref, one.path) not in known
+        if one.ref.uid and (one.ref, one.path) not in known
     }
-    if not fresh and FINALIZER in model.metadata.finalizers:
+    if not fresh and (not known or FINALIZER in model.metadata.finalizers):
         return []
     text = json.dumps(status_changes((known | fresh).values()), separators=(",", ":"))
     made = [_annotated(found, ORIGINAL_ANNOTATION, text)]

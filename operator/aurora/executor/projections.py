@@ -27,7 +27,9 @@ _MESSAGE_LIMIT = 1024
 
 def number(value: float) -> str:
     """A decimal string with six significant digits: objects hold no floats."""
-    text = format(Number(repr(float(f"{value:.6g}"))), "f")
+    # What is far below any unit's noise would not fit into a decimal string.
+    short = round(float(f"{value:.6g}"), 12) + 0.0
+    text = format(Number(repr(short)), "f")
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
@@ -66,7 +68,11 @@ def decision_manifest(decision: Decision, verdict: Verdict) -> dict[str, Any]:
             for one in decision.precedents[:8]
         ],
         "alternatives": [
-            {"action": str(one.action), "reason": one.reason, "message": one.message[:1024]}
+            {
+                "action": str(one.action),
+                "reason": one.reason,
+                "message": _plain(one.message)[:_MESSAGE_LIMIT],
+            }
             for one in decision.alternatives[:8]
         ],
         "policyHash": decision.policy_hash,
@@ -114,7 +120,12 @@ def _sentence(decision: Decision, verdict: Verdict) -> str:
         parts.append(f"Not done: {verdict.message}.")
     if isinstance(verdict, NeedsApproval):
         parts.append(f"A person decides: {verdict.message}.")
-    return " ".join(parts)[:_MESSAGE_LIMIT]
+    return _plain(" ".join(parts))[:_MESSAGE_LIMIT]
+
+
+def _plain(text: str) -> str:
+    """Text that every encoder takes: half of a surrogate pair, from a label or error, is none."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def _tier(verdict: Verdict) -> Tier:
@@ -148,7 +159,8 @@ def _evidence(one: Evidence) -> dict[str, Any]:
 
 def _effect(effect: Effect, decision: Decision) -> dict[str, Any]:
     now = next((one.value for one in decision.evidence if one.signal == effect.signal), None)
-    base = effect.expected if now is None else now
+    level = now if effect.without is None else effect.without
+    base = effect.expected if level is None else level
     by = datetime.fromtimestamp(decision.decided_at, UTC) + timedelta(seconds=effect.by_s)
     return {
         "signal": effect.signal,
@@ -177,16 +189,26 @@ def stored_annotation(found: DecisionObject) -> str:
     if status.outcome is not None:
         fields["outcome"] = status.outcome.verdict.value
     text = _compact(fields)
-    over = len(text.encode()) - _ANNOTATION_LIMIT
+    over = _size(text) - _ANNOTATION_LIMIT
     if over > 0:
         # Quotes and non-ASCII letters cost more than one byte: cut twice what is too much.
         fields["message"] = spec.message[: max(0, len(spec.message) - 2 * over - 3)] + "..."
         text = _compact(fields)
-    return text if len(text.encode()) <= _ANNOTATION_LIMIT else _compact(fields | {"message": ""})
+    if _size(text) > _ANNOTATION_LIMIT:
+        text = _compact(fields | {"message": ""})
+    return text if _size(text) <= _ANNOTATION_LIMIT else _compact(_shortest(fields))
+
+
+def _shortest(fields: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in fields.items() if key not in {"from", "to", "message"}}
+
+
+def _size(text: str) -> int:
+    return len(text.encode())
 
 
 def _compact(fields: dict[str, Any]) -> str:
-    return json.dumps(fields, separators=(",", ":"), ensure_ascii=False)
+    return _plain(json.dumps(fields, separators=(",", ":"), ensure_ascii=False))
 
 
 def log_fields(decision: Decision, verdict: Verdict) -> dict[str, Any]:

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 import structlog
 
-from aurora.errors import ClusterError
+from aurora.errors import AuroraError, ConflictError
 from aurora.executor.cache import ARMED_PATH, CacheStep
 from aurora.executor.changes import Change, by_object, read
-from aurora.executor.effects import Effects
+from aurora.executor.effects import Effects, Result
 from aurora.executor.originals import originals_of, release
 from aurora.executor.plan import Plan, ref_of_change
 from aurora.kube.client import KubeClient
@@ -40,14 +40,14 @@ class Restorer:
                 continue
             try:
                 await self.restore(one.model)
-            except ClusterError as error:
+            except AuroraError as error:
                 log.warning("a target was not restored yet", model=str(key), why=str(error))
 
     async def restore(self, model: ModelDeployment) -> None:
         """Write the old values back, unless its policy is Keep, and forget them.
 
         Raises:
-            ClusterError: something is not restored yet; the finalizer stays for the next try.
+            AuroraError: something is not restored yet; the finalizer stays for the next try.
         """
         if model.spec.deletion_policy is DeletionPolicy.RESTORE:
             kept = tuple(originals_of(model).values())
@@ -55,7 +55,9 @@ class Restorer:
                 if change.path == ARMED_PATH:
                     await self._effects.bring_about(Plan(cache=_disarming(model, change)))
             leaves = tuple(change for change in kept if change.path != ARMED_PATH)
-            await self._effects.bring_about(Plan(await self._current(leaves)))
+            result = await self._effects.bring_about(Plan(await self._current(leaves)))
+            if result is Result.FOREIGN:
+                raise ConflictError("the target changed while it was restored: it is tried again")
         ref = Ref(MODEL_DEPLOYMENT, model.metadata.namespace, model.metadata.name)
         found = await self._client.get(ref)
         if found is None:

@@ -12,16 +12,20 @@ from aurora.resources.vocabulary import Action, OutcomeVerdict, Phase
 __all__ = ["Reverts", "is_reverted"]
 
 WINDOW_S: Final = 3600.0
+LATE_EVENT_S: Final = 10.0
+"""Until then a watch may still show the value from before our write."""
 _IN_FORCE = frozenset({Phase.VERIFYING, Phase.COMPLETED})
 
 
-def is_reverted(ledger: Ledger, observation: ModelObservation) -> str:
+def is_reverted(ledger: Ledger, observation: ModelObservation, *, at: float) -> str:
     """The id of the newest SCALE whose value somebody set back to the old one; else empty.
 
     An autoscaler that scales on its own is nobody: with one, only its floor is looked at.
     """
     entry = ledger.last_acted(observation.key, Action.SCALE)
     if entry is None or entry.phase not in _IN_FORCE or observation.target is None:
+        return ""
+    if at - (entry.executed_at or 0.0) < LATE_EVENT_S:
         return ""
     scalers = observation.autoscalers
     now = scalers[0].floor if len(scalers) == 1 else observation.target.replicas
@@ -38,19 +42,32 @@ class Reverts:
         self._seen: dict[ObjectKey, dict[str, float]] = {}
 
     def look(
-        self, ledger: Ledger, models: Mapping[ObjectKey, ModelObservation], monotonic: float
+        self,
+        ledger: Ledger,
+        models: Mapping[ObjectKey, ModelObservation],
+        monotonic: float,
+        *,
+        at: float,
     ) -> None:
-        """Take note of every model whose last write was taken back."""
+        """Take note of every model whose last write was taken back.
+
+        Args:
+            ledger: what was decided.
+            models: as observed.
+            monotonic: seconds within this process.
+            at: seconds since the epoch.
+        """
         for key, observation in models.items():
-            found = is_reverted(ledger, observation)
+            found = is_reverted(ledger, observation, at=at)
             if found:
                 self._seen.setdefault(key, {}).setdefault(found, monotonic)
+        for gone in self._seen.keys() - models.keys():
+            del self._seen[gone]
 
     def count(self, model: ObjectKey, monotonic: float) -> int:
-        """Reverted decisions of the last hour."""
-        seen = self._seen.get(model)
-        if not seen:
-            return 0
-        fresh = {name: at for name, at in seen.items() if at >= monotonic - WINDOW_S}
-        self._seen[model] = fresh
-        return len(fresh)
+        """Reverted decisions of the last hour.
+
+        Older ones stay known: a value that stands as it was set back is not set back again.
+        """
+        seen = self._seen.get(model, {})
+        return sum(1 for at in seen.values() if at >= monotonic - WINDOW_S)

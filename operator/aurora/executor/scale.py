@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from aurora.critic.finding import replicas_in
 from aurora.critic.ledger import LedgerEntry
 from aurora.errors import ConfigurationError
 from aurora.executor.changes import Change, ObjectRef
@@ -26,17 +27,33 @@ def scale_plan(entry: LedgerEntry, observation: ModelObservation) -> Plan:
     and only where spec.scaling.createAutoscaler asks for it, a HorizontalPodAutoscaler is made.
 
     Raises:
-        ConfigurationError: the target is gone or has two autoscalers; decide again.
+        ConfigurationError: the target is gone, has two autoscalers, or was changed by somebody
+            since; decide again.
     """
     wanted = int(entry.after["replicas"])
     target, scaling = observation.target, observation.model.spec.scaling
     if target is None or len(observation.autoscalers) > 1:
         raise ConfigurationError(f"{entry.model.name} cannot be scaled now: decide again")
-    if observation.autoscalers:
-        return Plan(_floor(observation.autoscalers[0], wanted))
+    scalers = observation.autoscalers
+    now = scalers[0].floor if scalers else target.replicas
+    if now not in {wanted, replicas_in(entry.before)}:
+        # Decided on another number: 2 to 3 must not take a model from 5 to 3.
+        raise ConfigurationError(f"{target.key.name} stands at {now} replicas now: decide again")
+    if scalers:
+        return Plan(_floor(scalers[0], wanted))
     if scaling is not None and scaling.create_autoscaler:
-        return Plan(manifests=((HPA, _autoscaler(observation, target, wanted)),))
+        return _made(observation, target, wanted)
     return Plan(_replicas(target, wanted))
+
+
+def _made(observation: ModelObservation, target: WorkloadFacts, wanted: int) -> Plan:
+    """A new autoscaler, whose floor is the change: undoing lets it fall back, so that it acts.
+
+    Its uid is not known before it exists; being AURORA's own, it needs no guard.
+    """
+    ref = ObjectRef(HPA.api_version, HPA.kind, target.key.namespace, target.key.name, "")
+    floor = Change(ref, _FLOOR_PATH[HPA.kind], target.replicas, wanted)
+    return Plan((floor,), ((HPA, _autoscaler(observation, target, wanted)),))
 
 
 def _autoscaler(
@@ -51,7 +68,7 @@ def _autoscaler(
         "metadata": {
             "name": target.key.name,
             "namespace": target.key.namespace,
-            "ownerReferences": [owner_reference(model)],
+            "ownerReferences": [owner_reference(model) | {"controller": True}],
         },
         "spec": {
             "scaleTargetRef": {

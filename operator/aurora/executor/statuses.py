@@ -3,9 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 
-import structlog
-
-from aurora.errors import ClusterError
+from aurora.containment import contained
 from aurora.executor.reverts import Reverts
 from aurora.executor.status import status_of
 from aurora.kube.kinds import MODEL_DEPLOYMENT, Ref
@@ -15,10 +13,9 @@ from aurora.observe.fleet import Fleet
 from aurora.observe.snapshot import FleetSnapshot
 from aurora.resources import DecisionObject
 from aurora.state.system_state import SystemState
+from aurora.telemetry import Telemetry
 
 __all__ = ["Statuses"]
-
-log = structlog.get_logger(__name__)
 
 PARALLEL_WRITES = 32
 
@@ -26,10 +23,13 @@ PARALLEL_WRITES = 32
 class Statuses:
     """Compares and writes; 32 at a time, so that a fleet that changes at once is told quickly."""
 
-    def __init__(self, writer: Writer, fleet: Fleet, reverts: Reverts) -> None:
+    def __init__(
+        self, writer: Writer, fleet: Fleet, reverts: Reverts, telemetry: Telemetry
+    ) -> None:
         self._writer = writer
         self._fleet = fleet
         self._reverts = reverts
+        self._telemetry = telemetry
 
     async def write(
         self,
@@ -43,15 +43,16 @@ class Statuses:
         work = []
         for key, state in states.items():
             observation = snapshot.models[key]
-            status = status_of(
-                observation,
-                state,
-                snapshot,
-                by_model.get(key, ()),
-                reverted=self._reverts.count(key, snapshot.monotonic),
-            )
-            if status != observation.model.status:
-                work.append(self._one(gate, snapshot, key, status.to_kubernetes()))
+            with contained(self._telemetry, "status", key):
+                status = status_of(
+                    observation,
+                    state,
+                    snapshot,
+                    by_model.get(key, ()),
+                    reverted=self._reverts.count(key, snapshot.monotonic),
+                )
+                if status != observation.model.status:
+                    work.append(self._one(gate, snapshot, key, status.to_kubernetes()))
         await asyncio.gather(*work)
 
     async def _one(
@@ -62,15 +63,13 @@ class Statuses:
         status: Mapping[str, object],
     ) -> None:
         model = self._fleet.models.get(key) or snapshot.models[key].model
+        written = None
         async with gate:
-            try:
+            with contained(self._telemetry, "status", key):
                 written = await self._writer.patch_status(
                     Ref(MODEL_DEPLOYMENT, *key), status, found=model.to_kubernetes()
                 )
-            except ClusterError as error:
-                # The next cycle sees the newer object and compares again.
-                log.info("a status was not written", model=str(key), why=str(error))
-                return
+        # What was not written: the next cycle sees the newer object and compares again.
         if written is not None:
             self._fleet.apply_event(MODEL_DEPLOYMENT, "MODIFIED", written)
 

@@ -1,19 +1,36 @@
 """What else happened to a target since a decision was executed. Pure."""
 
+import math
+from typing import Final
+
+from aurora.critic.finding import replicas_in
 from aurora.critic.ledger import Ledger, LedgerEntry
 from aurora.memory.outcome import Surroundings
 from aurora.observe.snapshot import ModelObservation
+from aurora.planner.decision import Direction
 from aurora.resources.vocabulary import Action
 
 __all__ = ["surroundings_of"]
 
 
+LATE_EVENT_S: Final = 10.0
+"""Until then a watch may not have told of our own write yet: what it shows is no one's doing."""
+
+
 def surroundings_of(
-    entry: LedgerEntry, observation: ModelObservation, ledger: Ledger
+    entry: LedgerEntry, observation: ModelObservation, ledger: Ledger, *, at: float = math.inf
 ) -> Surroundings:
-    """Everything that makes a before-and-after comparison meaningless."""
+    """Everything that makes a before-and-after comparison meaningless.
+
+    Args:
+        entry: the decision that is being measured.
+        observation: its model now.
+        ledger: what else was decided.
+        at: seconds since the epoch; without it what is observed counts as current.
+    """
+    seen = at - (entry.executed_at or 0.0) >= LATE_EVENT_S
     return Surroundings(
-        foreign=_foreign(entry, observation),
+        foreign=_foreign(entry, observation) if seen else "",
         other_decision=_other_decision(entry, ledger),
         autoscaler=_autoscaler(entry, observation),
         lost_pod=_lost_pod(entry, observation),
@@ -21,8 +38,7 @@ def surroundings_of(
 
 
 def _wanted(entry: LedgerEntry) -> int | None:
-    value = entry.after.get("replicas", "")
-    return int(value) if value.isdigit() else None
+    return replicas_in(entry.after)
 
 
 def _foreign(entry: LedgerEntry, observation: ModelObservation) -> str:
@@ -51,19 +67,28 @@ def _other_decision(entry: LedgerEntry, ledger: Ledger) -> str:
 
 
 def _autoscaler(entry: LedgerEntry, observation: ModelObservation) -> str:
-    """The autoscaler went beyond the floor that this decision raised, or below it."""
+    """The autoscaler went beyond what this decision left it at.
+
+    A floor that is let go changes nothing until the autoscaler follows: standing still is no step.
+    """
     wanted, target = _wanted(entry), observation.target
     if len(observation.autoscalers) != 1 or wanted is None or target is None:
         return ""
-    if target.replicas <= wanted:
+    before = entry.before.get("current", "")
+    standing = int(before) if before.isdecimal() and entry.direction is Direction.DOWN else wanted
+    if target.replicas <= max(wanted, standing):
         return ""
     scaler = observation.autoscalers[0]
     return f"{scaler.kind} {scaler.key.name} stepped to {target.replicas} replicas"
 
 
 def _lost_pod(entry: LedgerEntry, observation: ModelObservation) -> str:
-    """A pod that served before the decision crashed since."""
-    crashed = [pod.key.name for pod in observation.pods if pod.crash_looping]
+    """A pod that was there before the decision crashed since; one that it brought is its own."""
+    crashed = [
+        pod.key.name
+        for pod in observation.pods
+        if pod.crash_looping and pod.created_at < (entry.executed_at or 0.0)
+    ]
     if not crashed or entry.action is Action.ROUTE:
         return ""
     return f"pod {crashed[0]} was lost meanwhile"

@@ -28,6 +28,8 @@ _JUDGED = frozenset({"Improved", "Neutral", "Regressed"})
 """Verdicts that say something about the action; the other cases would only crowd these out."""
 
 _PREPARED = 8192
+_SLICE = 128
+"""Cases embedded in one call: 4 s with text, after which a process that is ending can end."""
 _SECONDS_PER_DAY = 86_400.0
 _log = structlog.get_logger(__name__)
 
@@ -38,7 +40,7 @@ class Casebook:
     def __init__(
         self,
         store: Store,
-        folder: Path,
+        folder: Path | None,
         embedder: Embedder,
         *,
         clock: Callable[[], float],
@@ -53,26 +55,30 @@ class Casebook:
         self._cases: dict[int, CaseRow] = {}
         self._mark = CaseMark(0, 0)
         self._changing = asyncio.Lock()
+        self._saved = False
         self._prepared: OrderedDict[Query, Vectors] = OrderedDict()
 
     @classmethod
-    async def open(
+    async def open(  # noqa: PLR0913 - one casebook, all by name
         cls,
         store: Store,
-        folder: Path,
+        folder: Path | None,
         embedder: Embedder,
         *,
         clock: Callable[[], float],
         limit: int = CASES,
+        level: bool = True,
     ) -> Self:
         """Read the index, or make it from the records, and bring it level with them.
 
         Args:
             store: where the cases are.
-            folder: of the index; it may be lost at any time.
+            folder: of the index; it may be lost at any time. None keeps it in memory.
             embedder: of `choose_embedder`.
             clock: gives the time in seconds since the epoch.
             limit: how many of the newest cases are compared.
+            level: False leaves what the index lacks to the first `refresh`: thousands of cases
+                take minutes with text, which a start has no time for.
 
         Raises:
             StoreError: the records could not be read.
@@ -81,12 +87,18 @@ class Casebook:
         mark = await store.case_mark()
         cases = await book._read()
         await asyncio.to_thread(book._load, cases)
-        await book._level(cases)
-        book._mark = mark
+        if level:
+            await book._level(cases)
+            book._mark = mark
         return book
 
     def __len__(self) -> int:
         return len(self._index)
+
+    @property
+    def instant(self) -> bool:
+        """Whether `similar` is quick without `prepare`."""
+        return self._embedder.instant
 
     def similar(self, features: CaseFeatures, text: str, limit: int) -> Sequence[Precedent]:
         """At most `limit` judged cases of the same action and direction, most similar first.
@@ -118,10 +130,13 @@ class Casebook:
         """Bring the index level with the records; gives how many cases came or went.
 
         Call it after outcomes were recorded and after pruning; without a change it costs one query.
+        While another call is at work it gives 0 at once: nobody waits for minutes of embedding.
 
         Raises:
             StoreError: the records could not be read; what is in memory stays usable.
         """
+        if self._changing.locked():
+            return 0
         async with self._changing:
             mark = await self._store.case_mark()
             changed = 0 if mark == self._mark else await self._follow(mark)
@@ -137,11 +152,17 @@ class Casebook:
         return await self._level(await self._read())
 
     async def save(self) -> None:
-        """Write the index; failing costs only that it is made again at the next start."""
+        """Write the index when it changed; failing costs that it is made again at the next start.
+
+        What is still being embedded is written by a later call.
+        """
+        if self._folder is None or self._saved or self._changing.locked():
+            return
         async with self._changing:
             digest = _digest(self._cases.values())
             try:
                 await asyncio.to_thread(self._index.save, self._folder, digest)
+                self._saved = True
             except OSError as error:
                 where = str(self._folder)
                 _log.warning("the index of cases was not saved", folder=where, why=str(error))
@@ -151,6 +172,8 @@ class Casebook:
 
     def _load(self, cases: Sequence[CaseRow]) -> None:
         """Take over the saved index where it was made from these records by this embedder."""
+        if self._folder is None:
+            return
         saved = CaseIndex.load(self._folder, self._embedder.name, self._embedder.dimension)
         if saved is None:
             return
@@ -159,6 +182,7 @@ class Casebook:
         if len(mine) == len(index) and _digest(mine) == digest:
             self._index = index
             self._cases = {case.seq: case for case in mine}
+            self._saved = True
 
     async def _level(self, cases: Sequence[CaseRow]) -> int:
         judged = {case.seq: case for case in cases if case.verdict in _JUDGED}
@@ -166,19 +190,21 @@ class Casebook:
         self._index.remove(gone)
         for number in gone:
             del self._cases[number]
+        self._saved = self._saved and not gone
         return len(gone) + await self._add(judged.values())
 
     async def _add(self, cases: Iterable[CaseRow]) -> int:
-        added: dict[int, tuple[CaseRow, Query]] = {}
+        added: list[tuple[CaseRow, Query]] = []
         for case in cases:
             features = _features(case)
             if features is not None and case.seq not in self._cases:
-                added[case.seq] = (case, (features, case.text))
-        queries = [query for _, query in added.values()]
-        vectors = await asyncio.to_thread(self._embedder.encode, queries)
-        kinds = {number: kind_of(query[0]) for number, (_, query) in added.items()}
-        self._index.add(kinds, vectors)
-        self._cases |= {number: case for number, (case, _) in added.items()}
+                added.append((case, (features, case.text)))
+        for start in range(0, len(added), _SLICE):
+            part = added[start : start + _SLICE]
+            vectors = await asyncio.to_thread(self._embedder.encode, [query for _, query in part])
+            self._index.add({case.seq: kind_of(query[0]) for case, query in part}, vectors)
+            self._cases |= {case.seq: case for case, _ in part}
+            self._saved = False
         return len(added)
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from aurora.observe.sample import Signal
 from aurora.planner.decision import Decision, Direction
+from aurora.planner.reasons import OUTAGES
 from aurora.resources.decision import Decision as DecisionObject
 from aurora.resources.vocabulary import Action, Tier
 
@@ -19,6 +20,9 @@ class Contract:
         signal: that is judged; None when the action promised nothing that can be measured.
         keeps: the promise is to stay below `limit`, not to improve.
         limit: the action is undone when the signal is measured above it, in the signal's unit.
+        without: what the signal would be without the action, where nothing before tells: nobody
+            was served, so every request would have failed.
+        allowed: with `without`, the signal has to stay below it for the action to have helped.
         decided_at, executed_at: seconds since the epoch.
     """
 
@@ -33,6 +37,8 @@ class Contract:
     closely: bool
     decided_at: float
     executed_at: float
+    without: float | None = None
+    allowed: float | None = None
 
 
 def contract_of_decision(decision: Decision, tier: Tier, *, executed_at: float) -> Contract:
@@ -46,11 +52,13 @@ def contract_of_decision(decision: Decision, tier: Tier, *, executed_at: float) 
         signal=expected.signal if expected is not None else None,
         keeps=expected is not None and expected.keeps,
         limit=limit,
-        replicas_before=_count(decision.before),
+        replicas_before=_standing(decision.before),
         replicas_after=_count(decision.after),
         closely=tier is Tier.MONITORED,
         decided_at=decision.decided_at,
         executed_at=executed_at,
+        without=expected.without if expected is not None else None,
+        allowed=expected.high if expected is not None and expected.without is not None else None,
     )
 
 
@@ -59,6 +67,7 @@ def contract_of(found: DecisionObject, *, executed_at: float) -> Contract:
     spec = found.spec
     effect = spec.expected_effect
     created = found.metadata.creation_timestamp
+    without = _without(found)
     return Contract(
         decision=found.metadata.name,
         action=spec.action,
@@ -66,17 +75,39 @@ def contract_of(found: DecisionObject, *, executed_at: float) -> Contract:
         signal=_signal(effect.signal) if effect is not None else None,
         keeps=effect is not None and effect.direction == "Hold",
         limit=next((float(one.value) for one in spec.rollback_if), None),
-        replicas_before=_count(spec.parameters.from_),
+        replicas_before=_standing(spec.parameters.from_),
         replicas_after=_count(spec.parameters.to),
         closely=spec.tier is Tier.MONITORED,
         decided_at=created.timestamp() if created is not None else executed_at,
         executed_at=executed_at,
+        without=without,
+        allowed=_allowed(found, without),
     )
 
 
-def _count(parameters: Mapping[str, str]) -> int | None:
-    value = parameters.get("replicas", "")
-    return int(value) if value.isdigit() else None
+def _without(found: DecisionObject) -> float | None:
+    """An outage is known by its reason: the object holds changes of a signal, not its levels."""
+    spec = found.spec
+    if spec.action is not Action.ROUTE or spec.direction != Direction.FALLBACK.value:
+        return None
+    return 1.0 if spec.reason in OUTAGES else None
+
+
+def _allowed(found: DecisionObject, without: float | None) -> float | None:
+    effect = found.spec.expected_effect
+    if without is None or effect is None or effect.high is None:
+        return None
+    return without + float(effect.high)
+
+
+def _standing(parameters: Mapping[str, str]) -> int | None:
+    """Replicas that served before; with an autoscaler more than the floor that is changed."""
+    return _count(parameters, "current") or _count(parameters, "replicas")
+
+
+def _count(parameters: Mapping[str, str], name: str = "replicas") -> int | None:
+    value = parameters.get(name, "")
+    return int(value) if value.isdecimal() else None
 
 
 def _signal(name: str) -> Signal | None:

@@ -1,62 +1,83 @@
 """Keeps what was learned: per model in the store, and past cases for the planner."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+import asyncio
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
 import structlog
 
-from aurora.critic.ledger import LedgerEntry
+from aurora.critic.ledger import IN_FLIGHT, LedgerEntry
 from aurora.errors import StoreError
+from aurora.memory.casebook import Casebook
 from aurora.memory.cases import case_text
-from aurora.memory.record import record_of
+from aurora.memory.embed import Query
+from aurora.memory.keeprows import kept_anyway, memory_rows, reasons_of, state_rows
+from aurora.memory.schedule import Schedule
 from aurora.observe.facts import ObjectKey
 from aurora.observe.snapshot import FleetSnapshot
-from aurora.planner.cases import CaseFeatures, Precedent, Precedents
+from aurora.planner.cases import CaseFeatures, Precedent
 from aurora.planner.decision import Candidate, Decision
 from aurora.planner.features import features_of
 from aurora.planner.inputs import PlanInput
-from aurora.planner.plan import policy_hash
 from aurora.state.memory import ModelMemory
 from aurora.state.system_state import SystemState
-from aurora.store import MemoryRow, StateRow, Store
+from aurora.store import Store
 
 __all__ = ["MemoryKeeper"]
 
 log = structlog.get_logger(__name__)
 
-EVERY_S: Final = 300.0
-"""A model's state and memory are kept this often, and whenever the reason of its state changes."""
+STATE_EVERY_S: Final = 300.0
+"""A model's state is kept this often, and whenever its reason changes."""
+MEMORY_EVERY_S: Final = 3600.0
+"""What was learned is kept this often and at shutdown: it is 40 times the work of a state, and a
+process that is killed learns an hour again."""
 PRUNE_EVERY_S: Final = 3600.0
+LEVEL_EVERY_S: Final = 600.0
+"""The index of cases is brought level with the records and saved this often."""
+CLOSING_S: Final = 10.0
+"""Within the 30 s that a pod has to end: about 4,000 models; the rest lose an hour at most."""
 PRECEDENTS: Final = 5
+_STATES: Final = 200
+_STATE_SLICE: Final = 100
+_MEMORIES: Final = 20
+_MEMORY_SLICE: Final = 20
+"""Rows written at once: the event loop is held up for 15 ms, the rest is done in threads."""
+_FORGOTTEN_S: Final = 600.0
 _DAY_S: Final = 86_400.0
 
 
 class MemoryKeeper:
-    """Between the loop and the store; a store that fails costs history, never a decision."""
+    """Between the loop and the store; a store that fails costs history, never a decision.
 
-    def __init__(
-        self,
-        store: Store,
-        casebook: Precedents,
-        *,
-        retention_days: float,
-        refresh: Callable[[], Awaitable[object]],
-    ) -> None:
+    Attributes:
+        failure: what the store said last, empty while it works.
+    """
+
+    def __init__(self, store: Store, casebook: Casebook, *, retention_days: float) -> None:
+        self.failure = ""
         self._store = store
         self._casebook = casebook
-        self._refresh = refresh
         self._retention_s = retention_days * _DAY_S
         self._recalled: dict[ObjectKey, ModelMemory] = {}
-        self._kept_at: dict[ObjectKey, float] = {}
-        self._reasons: dict[ObjectKey, str] = {}
+        self._state_times = Schedule(STATE_EVERY_S, least=_STATES, at_once=True)
+        self._memory_times = Schedule(MEMORY_EVERY_S, least=_MEMORIES, at_once=False)
+        self._memories: Mapping[ObjectKey, ModelMemory] = {}
         self._before: dict[str, ModelMemory] = {}
-        self._cases: dict[str, tuple[CaseFeatures, str]] = {}
+        self._cases: dict[str, Query] = {}
+        self._foreseen: list[Query] = []
         self._pruned_at = 0.0
+        self._prune_more = False
+        self._levelled_at = 0.0
 
     async def load(self) -> None:
-        """Read back what was learned of every model; what cannot be read is learned again."""
-        for row in await self._store.load_memory():
+        """Read back what was learned of every model; what cannot be read is learned again.
+
+        Raises:
+            StoreError: the records could not be read at all.
+        """
+        async for row in self._store.memories():
             try:
                 memory = ModelMemory.from_json(row.body)
             except StoreError as error:
@@ -68,16 +89,30 @@ class MemoryKeeper:
         """What was known of a model before this process started."""
         return self._recalled.pop(key, ModelMemory())
 
+    @property
+    def foresees(self) -> bool:
+        """Whether the cycle's cases have to be given to `prepare` before they are recalled."""
+        return not self._casebook.instant
+
+    def foresee(self, given: PlanInput, candidate: Candidate) -> Sequence[Precedent]:
+        """Take note of what `recall` will be asked in this cycle; knows no precedents."""
+        self._foreseen.append(_case(given, candidate))
+        return ()
+
+    async def prepare(self) -> None:
+        """Embed what was foreseen as one batch, off the event loop."""
+        foreseen, self._foreseen = self._foreseen, []
+        await self._casebook.prepare(foreseen)
+
     def recall(self, given: PlanInput, candidate: Candidate) -> Sequence[Precedent]:
         """Similar past cases with their outcomes."""
-        features = features_of(given, candidate)
-        text = case_text(features, candidate.reason.value)
-        self._cases[str(given.observation.key)] = (features, text)
+        name = _name(str(given.observation.key), candidate)
+        features, text = self._cases[name] = _case(given, candidate)
         return self._casebook.similar(features, text, PRECEDENTS)
 
     def case_of(self, decision: Decision) -> tuple[CaseFeatures | None, str]:
         """The case of the decision that was just planned for its model."""
-        return self._cases.pop(str(decision.model), (None, ""))
+        return self._cases.pop(_name(str(decision.model), decision), (None, ""))
 
     def remember_before(self, decision: str, memory: ModelMemory) -> None:
         """Keep what was known when a decision was made: the counterfactual comes from it."""
@@ -94,10 +129,14 @@ class MemoryKeeper:
     async def learned(self, decision: str) -> None:
         """A decision was measured: its case can be found from now on."""
         self._before.pop(decision, None)
+        await self.catch_up()
+
+    async def catch_up(self) -> None:
+        """Let the cases that the records gained be found; never raises for the store's sake."""
         try:
-            await self._refresh()
+            await self._casebook.refresh()
         except StoreError as error:
-            log.warning("the casebook was not renewed", why=str(error))
+            self._failed(error)
 
     async def keep(
         self,
@@ -106,60 +145,107 @@ class MemoryKeeper:
         memories: Mapping[ObjectKey, ModelMemory],
     ) -> None:
         """Keep what is due; never raises for the store's sake."""
-        due = [key for key in states if self._is_due(key, snapshot)]
-        if not due and snapshot.at - self._pruned_at < PRUNE_EVERY_S:
-            return
+        self._memories = memories
         try:
-            await self._save(due, snapshot, states, memories)
+            await self._keep_states(snapshot, states)
+            await self._keep_memories(snapshot.at, states)
+            await self._prune(snapshot)
+            await self._level(snapshot)
         except StoreError as error:
-            log.warning("states were not kept", why=str(error))
+            self._failed(error)
+        else:
+            self.failure = ""
 
-    def _is_due(self, key: ObjectKey, snapshot: FleetSnapshot) -> bool:
-        reason = _reason_of(key, snapshot)
-        changed = self._reasons.get(key) != reason
-        self._reasons[key] = reason
-        return changed or snapshot.at - self._kept_at.get(key, 0.0) >= EVERY_S
-
-    async def _save(
-        self,
-        due: Sequence[ObjectKey],
-        snapshot: FleetSnapshot,
-        states: Mapping[ObjectKey, SystemState],
-        memories: Mapping[ObjectKey, ModelMemory],
-    ) -> None:
-        at = snapshot.at
-        rows = [
-            StateRow(
-                namespace=key.namespace,
-                model=key.name,
-                at=at,
-                reason=self._reasons[key],
-                policy_hash=policy_hash(snapshot.models[key].model),
-                snapshot=record_of(states[key]),
-            )
-            for key in due
-        ]
-        await self._store.record_states(rows)
+    async def close(self) -> None:
+        """Keep what was learned since it was last kept, the longest ago first; never raises."""
         learned = [
-            MemoryRow(
-                namespace=key.namespace,
-                model=key.name,
-                version=memories[key].version,
-                body=memories[key].to_json(),
-                updated_at=at,
-            )
-            for key in due
+            key
+            for key, memory in self._memories.items()
+            if (memory.at or 0.0) > self._memory_times.kept_at(key)
         ]
-        await self._store.save_memory(learned)
-        self._kept_at.update(dict.fromkeys(due, at))
-        if at - self._pruned_at >= PRUNE_EVERY_S:
-            self._pruned_at = at
-            await self._store.prune(at, retention_days=self._retention_s / _DAY_S)
+        learned.sort(key=self._memory_times.kept_at)
+        try:
+            async with asyncio.timeout(CLOSING_S):
+                await self._save_memories(learned, {})
+        except TimeoutError:
+            log.warning("not everything that was learned was kept", within_s=CLOSING_S)
+        except StoreError as error:
+            self._failed(error)
+        await self._casebook.save()
+
+    async def _keep_states(
+        self, snapshot: FleetSnapshot, states: Mapping[ObjectKey, SystemState]
+    ) -> None:
+        reasons = reasons_of(snapshot, states)
+        due = self._state_times.due(reasons, snapshot.at)
+        for part in _slices(due, _STATE_SLICE):
+            rows = await asyncio.to_thread(state_rows, part, snapshot, states, reasons)
+            await self._store.record_states(rows)
+            self._state_times.kept(part, reasons, snapshot.at)
+
+    async def _keep_memories(self, at: float, states: Mapping[ObjectKey, SystemState]) -> None:
+        marks = dict.fromkeys(states, "")
+        await self._save_memories(self._memory_times.due(marks, at), marks)
+
+    async def _save_memories(
+        self, due: Sequence[ObjectKey], marks: Mapping[ObjectKey, str]
+    ) -> None:
+        for part in _slices(due, _MEMORY_SLICE):
+            found = {key: self._memories[key] for key in part if key in self._memories}
+            await self._store.save_memory(await asyncio.to_thread(memory_rows, found))
+            for key, memory in found.items():
+                self._memory_times.kept([key], {key: marks.get(key, "")}, memory.at or 0.0)
+
+    async def _prune(self, snapshot: FleetSnapshot) -> None:
+        """One bounded call a cycle, until nothing is left for this hour.
+
+        A decision whose object is still there stays in the records, whatever its age: it may be
+        in force, and its undo open.
+        """
+        at = snapshot.at
+        if not self._prune_more and at - self._pruned_at < PRUNE_EVERY_S:
+            return
+        there = kept_anyway(snapshot, before=at - self._retention_s)
+        days = self._retention_s / _DAY_S
+        pruned = await self._store.prune(at, retention_days=days, keep=there)
+        self._pruned_at, self._prune_more = at, pruned.more
+        if pruned.decisions:
+            await self._casebook.refresh()
+
+    async def _level(self, snapshot: FleetSnapshot) -> None:
+        if snapshot.at - self._levelled_at < LEVEL_EVERY_S:
+            return
+        self._levelled_at = snapshot.at
+        self._forget(snapshot)
+        await self._casebook.refresh()
+        await self._casebook.save()
+
+    def _forget(self, snapshot: FleetSnapshot) -> None:
+        """Drop what is known of decisions that were never measured."""
+        open_ones = {
+            found.metadata.name
+            for found in snapshot.decisions.values()
+            if found.status.phase in IN_FLIGHT
+        }
+        for name, memory in list(self._before.items()):
+            if name not in open_ones and (memory.at or 0.0) < snapshot.at - _FORGOTTEN_S:
+                del self._before[name]
+
+    def _failed(self, error: StoreError) -> None:
+        if str(error) != self.failure:
+            log.warning("what was seen is not kept", why=str(error))
+        self.failure = str(error)
 
 
-def _reason_of(key: ObjectKey, snapshot: FleetSnapshot) -> str:
-    """Why the model's state is worth keeping: its Ready reason and its last decision."""
-    status = snapshot.models[key].model.status
-    ready = next((one.reason for one in status.conditions if one.type == "Ready"), "Pending")
-    last = status.last_decision
-    return ready if last is None else f"{ready}/{last.reason}"
+def _name(model: str, one: Candidate | Decision) -> str:
+    """Several proposals of a model may be looked at in one cycle; one of them is decided on."""
+    return f"{model} {one.action} {one.direction}"
+
+
+def _case(given: PlanInput, candidate: Candidate) -> Query:
+    features = features_of(given, candidate)
+    return features, case_text(features, candidate.reason.value)
+
+
+def _slices(keys: Sequence[ObjectKey], size: int) -> Iterator[Sequence[ObjectKey]]:
+    return (keys[start : start + size] for start in range(0, len(keys), size))

@@ -6,33 +6,26 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from aurora.memory.contract import Contract
+from aurora.memory.expectation import expected_of, load_outside
 from aurora.observe.sample import UNITS, Sample, Signal
 from aurora.planner.decision import Direction
 from aurora.resources.autonomy import Verification
 from aurora.resources.vocabulary import Action, OutcomeVerdict
-from aurora.state.counterfactual import (
-    Expected,
-    ExpectedPoint,
-    expected_unchanged,
-    expected_without_action,
-    judge,
-)
+from aurora.state.counterfactual import judge
 from aurora.state.history import LATENCIES, Moment
-from aurora.state.interval import Interval
 from aurora.state.memory import ModelMemory
 from aurora.state.system_state import SystemState
 
-__all__ = ["Outcome", "Surroundings", "in_force_at", "settle"]
+__all__ = ["Outcome", "Surroundings", "in_force_at", "settle", "window_of"]
 
 STUCK_FACTOR: Final = 3.0
 """New pods that are not ready after this many cold starts (p90) will not come by waiting."""
 LEAST_STUCK_S: Final = 300.0
 EARLY_READINGS: Final = 3
 """Readings in a row above the limit that undo an action before its window is over; 2 if watched."""
-ONE_READING_SPREAD: Final = 0.1
-"""Spread of one reading of a percentile, of its logarithm, before any was compared."""
-LOAD_PROBABILITY: Final = 0.98
-"""A mean load outside of this range of the forecast makes the comparison meaningless."""
+
+_JUDGED: Final = frozenset({*LATENCIES, Signal.SERVER_ERROR_RATIO})
+"""Signals whose values are kept from cycle to cycle."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +65,13 @@ class Surroundings:
     lost_pod: str = ""
 
     @property
+    def taken_over(self) -> str:
+        """Somebody set another value: nothing of this decision is left to measure or to undo."""
+        return self.other_decision or self.foreign
+
+    @property
     def confounder(self) -> str:
-        return self.other_decision or self.foreign or self.autoscaler or self.lost_pod
+        return self.taken_over or self.autoscaler or self.lost_pod
 
 
 def in_force_at(contract: Contract, state: SystemState) -> float | None:
@@ -81,14 +79,28 @@ def in_force_at(contract: Contract, state: SystemState) -> float | None:
 
     Replicas taken away, switches and weights are in force as soon as they are written.
     """
-    wanted = contract.replicas_after
+    wanted, executed = contract.replicas_after, contract.executed_at
     if contract.action is not Action.SCALE or contract.direction is not Direction.UP:
-        return contract.executed_at
+        return executed
     if wanted is None:
-        return contract.executed_at
-    return next(
-        (m.at for m in state.history if m.at >= contract.executed_at and m.ready >= wanted), None
-    )
+        return executed
+    found = next((m.at for m in state.history if m.at >= executed and m.ready >= wanted), None)
+    if found is None or state.history[0].at <= executed or found > state.history[0].at:
+        return found
+    # The history is short: without this, the start would move on with its oldest moment.
+    return min(found, executed + state.cold_start.p90_s)
+
+
+def window_of(
+    contract: Contract, state: SystemState, verification: Verification
+) -> tuple[float, float] | None:
+    """Between which times the effect is measured; None while the change is not in force."""
+    started = in_force_at(contract, state)
+    if started is None:
+        return None
+    # A reading looks back over its window: until that is past, it holds requests from before.
+    begin = started + max(_wait(contract, verification), _reading_window(state))
+    return begin, begin + _length(contract, verification)
 
 
 def settle(
@@ -109,23 +121,36 @@ def settle(
         verification: when to measure and for how long.
     """
     at = state.at
-    started = in_force_at(contract, state)
-    if started is None:
+    if around.taken_over:
+        return Outcome(OutcomeVerdict.CONFOUNDED, f"{around.taken_over}.", at)
+    measured = window_of(contract, state, verification)
+    if measured is None:
         return _stuck(contract, state)
-    # A reading looks back over its window: until that is past, it holds requests from before.
-    begin = started + max(_wait(contract, verification), _reading_window(state))
-    end = begin + _length(contract, verification)
-    if around.confounder:
-        return Outcome(OutcomeVerdict.CONFOUNDED, f"{around.confounder}.", at)
+    begin, end = measured
     window = [m for m in state.history if begin <= m.at <= end]
-    if contract.signal is None:
-        return _unmeasured(contract, at) if at >= end else None
+    confounder = around.confounder or _replica_lost(contract, window)
     early = _limit_broken(contract, window)
     if early is not None:
+        return _undone_early(early, confounder, at)
+    if confounder:
+        return Outcome(OutcomeVerdict.CONFOUNDED, f"{confounder}.", at)
+    return _measure(contract, window, state, before) if at >= end else None
+
+
+def _replica_lost(contract: Contract, window: Sequence[Moment]) -> str:
+    wanted = contract.replicas_after
+    if contract.action is not Action.SCALE or wanted is None:
+        return ""
+    least = min((m.ready for m in window), default=wanted)
+    return f"only {least} of {wanted} replicas were ready meanwhile" if least < wanted else ""
+
+
+def _undone_early(early: Outcome, confounder: str, at: float) -> Outcome:
+    """A broken limit is undone whatever broke it; the action is blamed only for its own."""
+    if not confounder:
         return replace(early, measured_at=at)
-    if at < end:
-        return None
-    return _measure(contract, contract.signal, window, state, before)
+    message = f"{early.message}; {confounder}"
+    return replace(early, verdict=OutcomeVerdict.CONFOUNDED, message=message, measured_at=at)
 
 
 def _wait(contract: Contract, verification: Verification) -> float:
@@ -183,17 +208,16 @@ def _limit_broken(contract: Contract, window: Sequence[Moment]) -> Outcome | Non
 
 
 def _measure(
-    contract: Contract,
-    signal: Signal,
-    window: Sequence[Moment],
-    state: SystemState,
-    before: ModelMemory,
+    contract: Contract, window: Sequence[Moment], state: SystemState, before: ModelMemory
 ) -> Outcome:
-    outside = _load_outside(window, before, contract)
+    signal = contract.signal
+    if signal is None or signal not in _JUDGED:
+        return _unmeasured(contract, state.at)
+    outside = load_outside(window, before, contract) if signal in LATENCIES else ""
     if outside:
         return Outcome(OutcomeVerdict.CONFOUNDED, outside, state.at)
     reading_window = _reading_window(state)
-    expected = _expected(contract, signal, window, before, reading_window)
+    expected = expected_of(contract, signal, window, before, reading_window)
     effect = judge(window, expected, window_s=reading_window) if expected is not None else None
     if effect is None or expected is None:
         found = len(_values(signal, window))
@@ -202,68 +226,27 @@ def _measure(
     values = _values(signal, window)
     measured = math.fsum(values) / len(values)
     unit = UNITS[signal]
+    verdict = effect.verdict
+    if contract.allowed is not None and measured > contract.allowed:
+        # Better than no answer at all, and still not what was promised.
+        verdict = OutcomeVerdict.NEUTRAL
     against = "allowed" if contract.keeps else "expected without the action"
     message = (
         f"{signal.value} was {measured:.3g} {unit}, {expected.interval.mean:.3g} {unit} {against} "
         f"({effect.difference.low:+.3g} to {effect.difference.high:+.3g})"
     )
     return Outcome(
-        effect.verdict,
+        verdict,
         message,
         state.at,
         effect.difference.mean,
         effect.difference.low,
         effect.difference.high,
         unit,
-        undo=effect.verdict is OutcomeVerdict.REGRESSED,
+        undo=verdict is OutcomeVerdict.REGRESSED,
     )
-
-
-def _expected(
-    contract: Contract,
-    signal: Signal,
-    window: Sequence[Moment],
-    before: ModelMemory,
-    window_s: float,
-) -> Expected | None:
-    if contract.keeps:
-        return _allowed(contract, signal, window)
-    if signal in LATENCIES and contract.replicas_before is not None:
-        return expected_without_action(
-            before,
-            window,
-            signal=signal,
-            replicas=contract.replicas_before,
-            window_s=window_s,
-        )
-    return expected_unchanged(before.history[-8:], window, signal=signal, window_s=window_s)
-
-
-def _allowed(contract: Contract, signal: Signal, window: Sequence[Moment]) -> Expected | None:
-    """A promise to stay below a limit is compared with the limit itself."""
-    if contract.limit is None or contract.limit <= 0 or signal not in LATENCIES:
-        return None
-    level = math.log(contract.limit)
-    points = tuple(ExpectedPoint(m.at, level, 0.0, 0) for m in window)
-    exact = Interval(contract.limit, contract.limit, contract.limit)
-    return Expected(signal, points, ONE_READING_SPREAD, 0.0, logarithmic=True, interval=exact)
 
 
 def _reading_window(state: SystemState) -> float:
     reading = state.reading(Signal.REQUEST_RATE)
     return reading.window_s if isinstance(reading, Sample) and reading.window_s else 60.0
-
-
-def _load_outside(window: Sequence[Moment], before: ModelMemory, contract: Contract) -> str:
-    loads = [m.load for m in window if m.load is not None]
-    if not loads or not window:
-        return ""
-    horizon = window[-1].at - contract.decided_at
-    found = before.work.forecast(contract.decided_at, max(0.0, horizon), LOAD_PROBABILITY)
-    mean = math.fsum(loads) / len(loads)
-    if found is None or not found.errors or found.low <= mean <= found.high:
-        return ""
-    return (
-        f"the load was {mean:.3g} on average, outside of the {found.low:.3g} to {found.high:.3g} "
-        "that were forecast"
-    )

@@ -51,6 +51,7 @@ class WorkloadFacts:
         template_hash: changes when, and only when, the pod template changes.
         gpus_per_pod: sum of the containers' GPU limits of one pod.
         armed: the cache sidecar is part of the pod template.
+        ports: the containers' named ports.
     """
 
     key: WorkloadKey
@@ -71,6 +72,7 @@ class WorkloadFacts:
     memory_request_bytes: int = 0
     armed: bool = False
     deleting: bool = False
+    ports: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +132,10 @@ class AutoscalerFacts:
     owner: str = ""
     paused: bool = False
     annotations: Mapping[str, str] = field(default_factory=dict)
+
+    def is_of(self, model: ObjectKey) -> bool:
+        """Whether AURORA made it for that ModelDeployment: nothing was found there before."""
+        return self.owner == f"ModelDeployment/{model.name}"
 
 
 class ServicePort(NamedTuple):

@@ -8,14 +8,14 @@ from aurora.observe.cluster import ClusterView, view
 from aurora.observe.facts import ObjectKey, ProbeFacts
 from aurora.observe.fleet import Fleet
 from aurora.observe.sample import Signal
+from aurora.observe.served import PodIndex, ServedNames, own_workload, with_names
 from aurora.observe.snapshot import FleetSnapshot, ModelObservation
-from aurora.observe.view import MetricsView, Wanted
+from aurora.observe.view import Key, MetricsView, Wanted
 
 __all__ = ["Observer"]
 
 _ALWAYS = frozenset(Signal) - {Signal.ACCURACY, Signal.DRIFT_SCORE}
 _QUALITY = frozenset({Signal.ACCURACY, Signal.DRIFT_SCORE})
-Key = tuple[str, str]
 
 
 class Metrics(Protocol):
@@ -54,6 +54,7 @@ class Observer:
         self._prober = prober
         self._wall = wall
         self._monotonic = monotonic
+        self._served = ServedNames()
 
     async def observe(self, in_fallback: frozenset[ObjectKey]) -> FleetSnapshot:
         """Take the snapshot.
@@ -64,16 +65,20 @@ class Observer:
         """
         at = self._wall()
         cluster = view(self._fleet, at=at)
+        pods = PodIndex(self._fleet.pods.values(), _with_fallback(cluster))
+        behind = {key: pods.behind_fallback(one) for key, one in cluster.models.items()}
         served_by = {
-            key: self._workload(one, fallback=key in in_fallback)
+            key: (behind[key] if key in in_fallback else None) or own_workload(one)
             for key, one in cluster.models.items()
         }
         wanted = {
             served_by[key]: _wanted(one, fallback=key in in_fallback)
             for key, one in cluster.models.items()
         }
-        metrics = await self._metrics.read(at, wanted)
+        asked = with_names(wanted, ((one, behind[key]) for key, one in cluster.models.items()))
+        metrics = await self._metrics.read(at, asked)
         models = {key: _merged(one, metrics, served_by[key]) for key, one in cluster.models.items()}
+        models = self._served.told(models, behind, metrics)
         for key in in_fallback & models.keys():
             models[key] = replace(models[key], probe=await self._prober.probe(models[key]))
         return self._snapshot(at, cluster, models, metrics)
@@ -97,16 +102,10 @@ class Observer:
             source=metrics.source,
         )
 
-    def _workload(self, one: ModelObservation, *, fallback: bool) -> Key:
-        """The workload that callers are answered by."""
-        own = (one.key.namespace, one.model.spec.target_ref.name)
-        selector = one.fallback_service.selector if fallback and one.fallback_service else None
-        if not selector:
-            return own
-        for pod in self._fleet.pods.values():
-            if pod.key.namespace == one.key.namespace and selector.items() <= pod.labels.items():
-                return (pod.key.namespace, pod.workload)
-        return own
+
+def _with_fallback(cluster: ClusterView) -> frozenset[str]:
+    models = cluster.models.values()
+    return frozenset(one.key.namespace for one in models if one.fallback_service is not None)
 
 
 def _wanted(one: ModelObservation, *, fallback: bool) -> Wanted:

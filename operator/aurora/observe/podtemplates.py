@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from aurora.observe.raw import entries, quantity, table, text
+from aurora.observe.raw import entries, quantity, table, text, whole
 
 __all__ = [
     "CACHE_CONTAINER",
@@ -12,6 +12,7 @@ __all__ = [
     "is_armed",
     "is_gpu",
     "memory_request_bytes",
+    "ports",
 ]
 
 CACHE_CONTAINER: Final = "aurora-cache"
@@ -59,6 +60,16 @@ def memory_request_bytes(spec: Any) -> int:
 def is_armed(spec: Any) -> bool:
     """Tell whether the cache sidecar is one of the pod's native sidecars."""
     return any(text(one, "name") == CACHE_CONTAINER for one in entries(spec, "initContainers"))
+
+
+def ports(spec: Any) -> dict[str, int]:
+    """Named ports of the containers that run as long as the pod."""
+    found = {
+        text(port, "name"): whole(port, "containerPort")
+        for container in _running(spec)
+        for port in entries(container, "ports")
+    }
+    return {name: number for name, number in found.items() if name and number}
 
 
 def _requested(spec: Any, resource: str) -> float:

@@ -1,16 +1,19 @@
 """Asks the pods of a failed primary whether they answer again."""
 
 import asyncio
+import json
 
 import aiohttp
 
 from aurora.errors import ConfigurationError
 from aurora.observe.facts import ObjectKey, PodFacts, ProbeFacts
 from aurora.observe.snapshot import ModelObservation
+from aurora.resources.names import ORIGINAL_ANNOTATION
 
 __all__ = ["HttpProber"]
 
 _TIMEOUT_S = 2.0
+_TARGET_PORT = "/spec/ports/0/targetPort"
 _PLACEHOLDERS = ("{ip}", "{port}", "{namespace}", "{pod}", "{path}")
 
 
@@ -63,8 +66,33 @@ class HttpProber:
 
 
 def _port(observation: ModelObservation) -> str:
-    """The pods' own port: a Service's targetPort that is a number, else the Service's port."""
+    """The pods' own port: what the Service sent to before traffic went away from them.
+
+    While a Service is switched, its targetPort is the fallback's. A name is looked up in the pod
+    template; where it is not found, the Service's port is the best guess.
+    """
     ports = observation.service.ports if observation.service is not None else ()
     if not ports:
         return "80"
-    return ports[0].target_port if ports[0].target_port.isdigit() else str(ports[0].port)
+    found = _found_port(observation) or ports[0].target_port
+    named = observation.target.ports.get(found) if observation.target is not None else None
+    if named is not None:
+        return str(named)
+    return found if found.isdigit() else str(ports[0].port)
+
+
+def _found_port(observation: ModelObservation) -> str:
+    """The Service's targetPort as AURORA found it, by the values that it keeps; else empty."""
+    kept = observation.model.metadata.annotations.get(ORIGINAL_ANNOTATION, "")
+    try:
+        changes = json.loads(kept) if kept else []
+        return next(
+            (
+                str(json.loads(one["to"]))
+                for one in changes
+                if one["kind"] == "Service" and one["path"] == _TARGET_PORT and "to" in one
+            ),
+            "",
+        )
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return ""

@@ -16,7 +16,13 @@ from aurora.observe.facts import (
     WorkloadFacts,
     WorkloadKey,
 )
-from aurora.observe.podtemplates import cpu_request_m, gpus, is_armed, memory_request_bytes
+from aurora.observe.podtemplates import (
+    cpu_request_m,
+    gpus,
+    is_armed,
+    memory_request_bytes,
+    ports,
+)
 from aurora.observe.raw import dig, entries, flag, quantity, strings, table, text, whole
 from aurora.resources import ModelDeployment
 
@@ -94,6 +100,7 @@ def workload(obj: Any, *, kind: str, api_version: str = "apps/v1") -> WorkloadFa
         memory_request_bytes=memory_request_bytes(template.get("spec")),
         armed=is_armed(template.get("spec")),
         deleting=_deleting(obj),
+        ports=ports(template.get("spec")),
     )
 
 

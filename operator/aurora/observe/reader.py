@@ -25,6 +25,7 @@ from aurora.observe.view import (
 __all__ = ["MetricsReader"]
 
 _MAX_PER_POD = 100  # workloads read pod by pod: the matcher of pod names must stay short
+_MAX_NAMES = 64  # of one workload; with more, nobody can tell which one its callers ask for
 _NOT_OF_PODS = frozenset({Source.ACCURACY, Source.DRIFT})  # one evaluator may speak for all pods
 
 
@@ -55,6 +56,7 @@ class MetricsReader:
             sorted({source for want in wanted.values() for source in _needed(want)}),
             namespaces=[namespace for namespace, _ in wanted],
             per_pod=sorted(key for key, want in wanted.items() if want.per_pod)[:_MAX_PER_POD],
+            named=sorted(key for key, want in wanted.items() if want.names),
         )
         answers = await self._source.fetch(requests | plan.requests())
         facts = _source_facts(answers)
@@ -128,6 +130,7 @@ class _Cycle:
             counts=counts,
             pods_reporting=self._reporting(row, want),
             pods=self._pod_readings(row, want),
+            model_names=self._names(row, want),
         )
 
     def _facets(self, row: Key, want: Wanted) -> dict[tuple[Source, ...], Facet | None]:
@@ -165,6 +168,10 @@ class _Cycle:
         if engine is None or Batch.FRESHNESS in self._table.failures:
             return None
         return facet_of(self._table, self._table.workloads.get(row, {}), engine).pods
+
+    def _names(self, row: Key, want: Wanted) -> frozenset[str]:
+        found = self._table.names.get(row, ()) if want.names else ()
+        return frozenset(found) if len(found) <= _MAX_NAMES else frozenset()
 
     def _pod_readings(self, row: Key, want: Wanted) -> dict[str, PodReading]:
         engine = engine_of(want)

@@ -6,13 +6,18 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from aurora.observe.answers import QueryAnswer, QueryFailure
-from aurora.observe.queries.fleet import AT, COPIES, PODS, PRESETS, signal_tag
+from aurora.observe.queries.fleet import AT, COPIES, NAME, PODS, PRESETS, signal_tag
 from aurora.observe.queries.preset import Batch, Preset, Source
 from aurora.observe.queries.settings import LabelNames, MetricsSettings
 
 __all__ = ["Facet", "Table", "Tags", "facet_of", "tabulate"]
 
 Tags = dict[str, float]
+_NAME_LABELS = {
+    signal_tag(preset.source, NAME): preset.name_label
+    for preset in PRESETS.values()
+    if preset.name_label
+}
 
 
 @dataclass(slots=True)
@@ -22,6 +27,7 @@ class Table:
     Attributes:
         workloads: (namespace, workload) to the value of each tag.
         pods: (namespace, pod) to the value of each tag.
+        names: (namespace, workload) to the names that models are served under.
         doubled: (namespace, workload, tag) that an answer held twice.
         failures: batch to why it has no answer.
         warnings: batch to what the source said.
@@ -30,6 +36,7 @@ class Table:
 
     workloads: dict[tuple[str, str], Tags] = field(default_factory=dict)
     pods: dict[tuple[str, str], Tags] = field(default_factory=dict)
+    names: dict[tuple[str, str], set[str]] = field(default_factory=dict)
     doubled: set[tuple[str, str, str]] = field(default_factory=set)
     failures: dict[str, str] = field(default_factory=dict)
     warnings: dict[str, tuple[str, ...]] = field(default_factory=dict)
@@ -48,7 +55,10 @@ def tabulate(answers: dict[str, QueryAnswer | QueryFailure], settings: MetricsSe
         if answer.warnings:
             table.warnings[name] = answer.warnings
         try:
-            _add_rows(table, answer.rows, kinds, by_pod=name == Batch.PODS)
+            if name == Batch.NAMES:
+                _add_names(table, answer.rows, settings.labels.namespace)
+            else:
+                _add_rows(table, answer.rows, kinds, by_pod=name == Batch.PODS)
         except (KeyError, TypeError, ValueError, IndexError, AttributeError):
             table.failures[name] = "the answer has a row without labels, time or number"
     return table
@@ -75,6 +85,15 @@ def _add_rows(
             table.doubled.add((namespace, name, tag))
         tags[tag] = float(text)
     table.evaluated_at = None if at is None else float(at)
+
+
+def _add_names(table: Table, rows: Iterable[Mapping[str, Any]], space: str) -> None:
+    for row in rows:
+        labels: Mapping[str, str] = row["metric"]
+        workload = labels.get("workload")
+        if workload:
+            name = labels[_NAME_LABELS[labels["signal"]]]
+            table.names.setdefault((labels[space], workload), set()).add(name)
 
 
 def _first(labels: Mapping[str, str], names: tuple[str, ...]) -> str:

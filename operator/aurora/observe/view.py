@@ -46,6 +46,7 @@ class Wanted:
         ready_pods: Ready pods by the pod watch; with fewer in the answer, samples are partial.
         armed: whether the cache sidecar is in the pods; None takes its word when it is scraped.
         per_pod: read each pod's health as well.
+        names: read the names under which it serves models as well.
     """
 
     engine: str
@@ -55,6 +56,7 @@ class Wanted:
     ready_pods: int | None = None
     armed: bool | None = None
     per_pod: bool = False
+    names: bool = False
 
 
 class ResolvedQueries(Mapping[Signal, str]):
@@ -96,6 +98,7 @@ class WorkloadReadings:
         counts: requests behind a signal, also where the reading is Missing for being too few.
         pods_reporting: pods whose engine has a fresh sample; None if that could not be read.
         pods: health by pod name, where it was wanted.
+        model_names: names that callers can ask for, where they were wanted; empty when unknown.
     """
 
     signals: Mapping[Signal, Reading]
@@ -103,6 +106,7 @@ class WorkloadReadings:
     counts: Mapping[Signal, float] = field(default_factory=dict)
     pods_reporting: int | None = None
     pods: Mapping[str, PodReading] = field(default_factory=dict)
+    model_names: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,12 +2,12 @@
 
 from typing import Final
 
-from aurora.observe.sample import Signal
+from aurora.observe.sample import Sample, Signal
 from aurora.planner.decision import Candidate, Direction, Evidence
 from aurora.planner.inputs import Doubt, PlanInput, confidence_from, evidence_of
 from aurora.planner.priority import Priority
 from aurora.planner.reasons import PlanReason
-from aurora.planner.route_rules import failure_of, lower_bound
+from aurora.planner.route_rules import failure_of, server_errors, surely_above
 from aurora.planner.scale_rules import UNEXPLAINED
 from aurora.resources.vocabulary import Action
 
@@ -17,6 +17,7 @@ __all__ = [
     "data_drift",
     "error_objective_missed",
     "failed_without_fallback",
+    "fallback_failing",
     "latency_unexplained",
     "pods_unschedulable",
 ]
@@ -39,13 +40,40 @@ def failed_without_fallback(given: PlanInput) -> Candidate | None:
     return _alert(failure.reason, failure.message, failure.evidence, failure.confidence, advice)
 
 
+def fallback_failing(given: PlanInput) -> Candidate | None:
+    """Callers are answered by the fallback, and it fails them too: a person has to mend one."""
+    spare, wanted = given.state.fallback, given.spec.fallback
+    if not given.fallback_open or wanted is None:
+        return None
+    name = wanted.service_ref.name
+    advice = f"Callers are answered by the fallback {name}: mend it, or the primary."
+    limit = given.spec.triggers.no_endpoint_for.total_seconds()
+    if spare is not None and not spare.ready and spare.not_ready_for_s >= limit:
+        fact = Evidence(
+            signal="endpointsReady",
+            value=0.0,
+            unit="endpoints",
+            at=given.at,
+            query="watch EndpointSlice",
+            threshold=1.0,
+            window_s=spare.not_ready_for_s,
+        )
+        message = f"The fallback {name} had no ready endpoint for {spare.not_ready_for_s:.0f} s."
+        reason = PlanReason.NO_READY_ENDPOINT
+        return _alert(reason, message, (fact,), confidence_from(()), advice)
+    errors = server_errors(given)
+    if errors is None:
+        return None
+    return _alert(errors.reason, errors.message, errors.evidence, errors.confidence, advice)
+
+
 def error_objective_missed(given: PlanInput) -> Candidate | None:
     """More server errors than the objective allows, too few to route away from."""
     goal = given.spec.objectives.error_rate_percent
     found = evidence_of(given, Signal.SERVER_ERROR_RATIO, threshold=(goal or 0) / 100)
     if goal is None or not found or failure_of(given) is not None:
         return None
-    if lower_bound(min(1.0, found[0].value), found[0].samples or 0.0) <= goal / 100:
+    if not _surely_above(given, Signal.SERVER_ERROR_RATIO, goal / 100):
         return None
     return _alert(
         PlanReason.ERROR_OBJECTIVE_MISSED,
@@ -60,9 +88,7 @@ def client_errors(given: PlanInput) -> Candidate | None:
     """Callers send requests that the server refuses: routing away would not help them."""
     limit = given.spec.triggers.client_error_rate_percent / 100
     found = evidence_of(given, Signal.CLIENT_ERROR_RATIO, threshold=limit)
-    if not found or found[0].value <= limit:
-        return None
-    if lower_bound(min(1.0, found[0].value), found[0].samples or 0.0) <= limit:
+    if not _surely_above(given, Signal.CLIENT_ERROR_RATIO, limit):
         return None
     return _alert(
         PlanReason.CLIENT_ERRORS,
@@ -75,7 +101,8 @@ def client_errors(given: PlanInput) -> Candidate | None:
 
 def accuracy_low(given: PlanInput) -> Candidate | None:
     """Accuracy is below its objective; far below, and with drift, retraining is due."""
-    accuracy = given.state.value(Signal.ACCURACY)
+    # While callers are answered by the fallback, the reading is the fallback's.
+    accuracy = None if given.fallback_open else given.state.value(Signal.ACCURACY)
     goal = given.spec.objectives.accuracy_percent or given.spec.triggers.fine_tune_accuracy_percent
     if accuracy is None or accuracy * 100 >= goal:
         return None
@@ -142,7 +169,7 @@ def latency_unexplained(given: PlanInput) -> Candidate | None:
     """A latency is far above its objective at a load that was served well before."""
     signal = given.state.saturation.slo_signal
     ratio = given.state.saturation.slo_ratio
-    if signal is None or ratio is None or ratio <= 1.0:
+    if signal is None or ratio is None or ratio <= 1.0 or given.fallback_open:
         return None
     factor = given.state.unexplained(signal)
     if factor is None or factor <= UNEXPLAINED:
@@ -159,6 +186,11 @@ def latency_unexplained(given: PlanInput) -> Candidate | None:
         confidence_from([*given.doubts_about(signal), Doubt.EFFECT_ESTIMATED]),
         "Look at the pods: throttled or shared GPUs, slow storage, a slower model version.",
     )
+
+
+def _surely_above(given: PlanInput, signal: Signal, limit: float) -> bool:
+    reading = given.state.reading(signal)
+    return isinstance(reading, Sample) and surely_above(limit, reading)
 
 
 def _alert(

@@ -82,6 +82,7 @@ class Effect:
         by_s: seconds after execution.
         keeps: the promise is that the signal stays below `high`, not that it improves: what a
             scale-down or a cache taken off promises.
+        without: what it would be without the action, where that is not what was measured.
     """
 
     signal: Signal
@@ -91,6 +92,7 @@ class Effect:
     unit: str
     by_s: float
     keeps: bool = False
+    without: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from enum import Enum
+from enum import Enum, unique
 
 from aurora.observe.facts import AutoscalerFacts
 from aurora.observe.sample import UNITS, Sample, Signal
@@ -11,9 +11,10 @@ from aurora.planner.decision import Evidence
 from aurora.resources.modeldeployment import ModelDeploymentSpec
 from aurora.state.system_state import SystemState
 
-__all__ = ["Doubt", "PlanInput", "confidence_from", "evidence_of"]
+__all__ = ["Doubt", "PlanInput", "confidence_from", "evidence_of", "less"]
 
 
+@unique  # equal values would be one doubt under two names
 class Doubt(Enum):
     """What speaks against a proposal, and how much confidence it costs.
 
@@ -23,6 +24,12 @@ class Doubt(Enum):
 
     FEW_REQUESTS = 0.20
     """The window held fewer requests than metrics.minSamples."""
+    UNCOUNTED = 0.10
+    """It is not known how many requests the value stands on."""
+    NAME_UNKNOWN = 0.09
+    """It is not known under which names the primary or the fallback serves: callers might ask the
+    fallback for a model that it does not have. Alone it turns an automatic action into a watched
+    one."""
     SOME_PODS_SILENT = 0.08
     """Some pods did not report."""
     CAPACITY_UNKNOWN = 0.12
@@ -41,7 +48,12 @@ _CERTAIN = 0.97
 
 def confidence_from(doubts: Iterable[Doubt]) -> float:
     """Confidence of the evidence alone, 0 to 1."""
-    return max(0.0, _CERTAIN - sum(doubt.value for doubt in doubts))
+    return less(_CERTAIN, doubts)
+
+
+def less(confidence: float, doubts: Iterable[Doubt]) -> float:
+    """A confidence with more doubts, 0 to 1."""
+    return max(0.0, confidence - sum(doubt.value for doubt in doubts))
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +65,9 @@ class PlanInput:
         cycle_s: time between two cycles, which an action waits before it is taken.
         adopted_floor: floor of the autoscaler before AURORA first changed it, if it did.
         fallback_open: id of the decision that sent traffic to the fallback and is in force.
-        fallbacks_recently: how often traffic was sent there within the last day.
+        fallback_since: when that was, or when the last way back failed.
+        fallbacks_recently: how often traffic had to go there within the last day, failed ways back
+            counted.
         cache_on_since: when the cache was switched on, None while it is off.
     """
 
@@ -63,6 +77,7 @@ class PlanInput:
     cycle_s: float
     adopted_floor: int | None = None
     fallback_open: str = ""
+    fallback_since: float = 0.0
     fallbacks_recently: int = 0
     cache_on_since: float | None = None
 

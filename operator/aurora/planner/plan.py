@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
 
 from aurora.observe.facts import ObjectKey
-from aurora.planner.arbiter import choose
+from aurora.planner.arbiter import Blocked, choose, standing
 from aurora.planner.cases import Precedent
 from aurora.planner.confidence import confidence
 from aurora.planner.decision import Candidate, Decision, TargetRef, fingerprint
@@ -21,7 +21,13 @@ Recall = Callable[[PlanInput, Candidate], Sequence[Precedent]]
 """Past cases that are similar to what a candidate would do now."""
 
 
-def plan(given: PlanInput, *, recall: Recall, told: AbstractSet[str]) -> Decision | None:
+def plan(
+    given: PlanInput,
+    *,
+    recall: Recall,
+    told: AbstractSet[str],
+    blocked: Sequence[Blocked] = (),
+) -> Decision | None:
     """Decide on at most one action.
 
     Args:
@@ -29,6 +35,7 @@ def plan(given: PlanInput, *, recall: Recall, told: AbstractSet[str]) -> Decisio
         recall: finds similar past cases with their outcomes.
         told: fingerprints of alerts that people were told of within the last hour: they do not
             stand in the way of an action.
+        blocked: better proposals that may not be carried out now.
     """
     uid = given.observation.model.metadata.uid
     found = [
@@ -36,7 +43,7 @@ def plan(given: PlanInput, *, recall: Recall, told: AbstractSet[str]) -> Decisio
         for one in candidates(given)
         if one.action is not Action.ALERT or fingerprint(uid, one) not in told
     ]
-    winner, losers = choose(found)
+    winner, losers = choose(standing(found, blocked))
     if winner is None:
         return None
     precedents = tuple(recall(given, winner))
@@ -59,7 +66,7 @@ def plan(given: PlanInput, *, recall: Recall, told: AbstractSet[str]) -> Decisio
         expected=winner.expected,
         rollback_if=winner.rollback_if,
         precedents=precedents,
-        alternatives=losers,
+        alternatives=(*(one.lost for one in blocked), *losers),
         protective=winner.protective,
         decided_at=given.at,
         expires_at=given.at + ttl,
@@ -70,9 +77,12 @@ def plan(given: PlanInput, *, recall: Recall, told: AbstractSet[str]) -> Decisio
 
 
 def decision_id(key: ObjectKey, candidate: Candidate, at: float, mark: str) -> str:
-    """A name that sorts by time and is unique: two cycles are never in the same second."""
+    """A name of 63 characters at most that sorts by time: two cycles are never in one second.
+
+    The mark tells models of one namespace apart whose names begin alike.
+    """
     action = candidate.action.lower().replace("_", "-")
-    return f"{key.name[:30].rstrip('-.')}-{action}-{int(at):x}-{mark[:4]}"
+    return f"{key.name[:30].rstrip('-.')}-{action}-{int(at):x}-{mark}"
 
 
 def _target(given: PlanInput) -> TargetRef:

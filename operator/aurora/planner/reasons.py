@@ -1,8 +1,9 @@
 """Why the planner proposes an action. Names go unchanged to condition, Event, log and memory."""
 
 from enum import StrEnum
+from typing import Final
 
-__all__ = ["PlanReason"]
+__all__ = ["OUTAGES", "PlanReason"]
 
 
 class PlanReason(StrEnum):
@@ -52,3 +53,7 @@ class PlanReason(StrEnum):
     """Pods of the target find no node."""
     LATENCY_UNEXPLAINED = "LatencyUnexplained"
     """Latency is far above its objective and neither load nor errors explain it."""
+
+
+OUTAGES: Final = frozenset({PlanReason.NO_READY_ENDPOINT, PlanReason.CRASH_LOOPING})
+"""Failures in which no request is answered at all, whatever was measured before."""

@@ -5,14 +5,21 @@ from dataclasses import dataclass
 from typing import Final
 
 from aurora.observe.sample import Sample, Signal
-from aurora.planner.decision import Candidate, Direction, Evidence
-from aurora.planner.inputs import PlanInput, confidence_from, evidence_of
+from aurora.planner.decision import Candidate, Direction, Effect, Evidence, Rollback
+from aurora.planner.inputs import Doubt, PlanInput, confidence_from, evidence_of, less
 from aurora.planner.priority import Priority
-from aurora.planner.reasons import PlanReason
+from aurora.planner.reasons import OUTAGES, PlanReason
 from aurora.resources.vocabulary import Action
 from aurora.state.interval import normal_quantile
 
-__all__ = ["Failure", "failure_of", "primary_failed", "primary_recovered"]
+__all__ = [
+    "Failure",
+    "failure_of",
+    "primary_failed",
+    "primary_recovered",
+    "server_errors",
+    "surely_above",
+]
 
 _LOWER_BOUND: Final = normal_quantile(0.9)
 MOST_DOUBLINGS: Final = 6
@@ -29,6 +36,13 @@ def lower_bound(ratio: float, count: float) -> float:
     return max(0.0, (centre - spread) / (1 + z2 / count))
 
 
+def surely_above(limit: float, reading: Sample) -> bool:
+    """Whether a share is above a limit beyond what luck explains, where requests are counted."""
+    if reading.value <= limit or reading.samples is None:
+        return reading.value > limit
+    return lower_bound(min(1.0, reading.value), reading.samples) > limit
+
+
 @dataclass(frozen=True, slots=True)
 class Failure:
     """The primary fails its callers."""
@@ -43,18 +57,18 @@ def failure_of(given: PlanInput) -> Failure | None:
     """How the primary fails its callers, the plainest fact first; None when it serves them."""
     if given.fallback_open:
         return None
-    return _no_ready_endpoint(given) or _crash_looping(given) or _server_errors(given)
+    return _no_ready_endpoint(given) or _crash_looping(given) or server_errors(given)
 
 
-def _server_errors(given: PlanInput) -> Failure | None:
+def server_errors(given: PlanInput) -> Failure | None:
     """The share of server errors is above its threshold, beyond what luck explains."""
     limit = given.spec.triggers.error_rate_percent / 100
     reading = given.state.reading(Signal.SERVER_ERROR_RATIO)
-    if not isinstance(reading, Sample) or reading.value <= limit:
-        return None
-    if lower_bound(min(1.0, reading.value), reading.samples or 0.0) <= limit:
+    if not isinstance(reading, Sample) or not surely_above(limit, reading):
         return None
     doubts = given.doubts_about(Signal.SERVER_ERROR_RATIO)
+    if reading.samples is None:
+        doubts.append(Doubt.UNCOUNTED)
     message = (
         f"{reading.value:.0%} of the requests of the last {reading.window_s:.0f} s failed with a "
         f"server error, above {limit:.0%}."
@@ -102,13 +116,17 @@ def _crash_looping(given: PlanInput) -> Failure | None:
 
 
 def primary_recovered(given: PlanInput) -> Candidate | None:
-    """The primary's pods were Ready for the window and answered the probe requests."""
+    """The primary's pods were Ready for the window and answered the probe requests.
+
+    The window counts from the switch too: pods that were Ready while they failed their callers
+    prove nothing, and a way back that failed has to wait longer for the next.
+    """
     fallback, probe = given.spec.fallback, given.observation.probe
     if not given.fallback_open or fallback is None or probe is None:
         return None
     doublings = min(MOST_DOUBLINGS, max(0, given.fallbacks_recently - 1))
     window = given.spec.autonomy.verification.window.total_seconds() * 2**doublings
-    ready_for = _ready_for(given)
+    ready_for = min(_ready_for(given), given.at - given.fallback_since)
     if ready_for < window or probe.successes < fallback.probe.count:
         return None
     fact = Evidence(
@@ -132,7 +150,23 @@ def primary_recovered(given: PlanInput) -> Candidate | None:
         evidence=(fact,),
         before={"route": "fallback"},
         after={"route": "primary", "undo": given.fallback_open},
+        expected=_effect(given, keeps=True),
+        rollback_if=(Rollback(Signal.SERVER_ERROR_RATIO, _limit(given), "ratio"),),
         protective=True,
+    )
+
+
+def _limit(given: PlanInput) -> float:
+    return given.spec.triggers.error_rate_percent / 100
+
+
+def _effect(given: PlanInput, *, keeps: bool, outage: bool = False) -> Effect:
+    """Errors below the threshold that sends traffic away; without a ready pod all would fail."""
+    by = given.spec.autonomy.verification.after.total_seconds()
+    without = 1.0 if outage else None
+    limit = _limit(given)
+    return Effect(
+        Signal.SERVER_ERROR_RATIO, 0.0, 0.0, limit, "ratio", by, keeps=keeps, without=without
     )
 
 
@@ -152,15 +186,26 @@ def primary_failed(given: PlanInput) -> Candidate | None:
     if failure is None or given.spec.fallback is None or fallback is None or not fallback.ready:
         return None
     service = given.spec.fallback.service_ref.name
+    message = f"{failure.message} {service} has {fallback.ready} ready endpoints."
+    doubts = _doubts_about_names(given)
+    if doubts:
+        message += " Whether it serves the same model name is not known."
     return Candidate(
         action=Action.ROUTE,
         direction=Direction.FALLBACK,
         reason=failure.reason,
-        message=f"{failure.message} {service} has {fallback.ready} ready endpoints.",
+        message=message,
         priority=Priority.FALLBACK,
-        evidence_confidence=failure.confidence,
+        evidence_confidence=less(failure.confidence, doubts),
         evidence=failure.evidence,
         before={"route": "primary"},
         after={"route": "fallback"},
+        expected=_effect(given, keeps=False, outage=failure.reason in OUTAGES),
         protective=True,
     )
+
+
+def _doubts_about_names(given: PlanInput) -> tuple[Doubt, ...]:
+    """Names that are known and differ are no doubt: the critic rejects them."""
+    seen = given.observation
+    return () if seen.model_names and seen.fallback_model_names else (Doubt.NAME_UNKNOWN,)

@@ -21,6 +21,7 @@ RULES: tuple[Callable[[PlanInput], Candidate | None], ...] = (
     cache_rules.arm,
     cache_rules.disarm,
     alert_rules.failed_without_fallback,
+    alert_rules.fallback_failing,
     alert_rules.pods_unschedulable,
     cache_rules.batching_advised,
     alert_rules.latency_unexplained,

@@ -59,8 +59,10 @@ def more_needed(given: PlanInput) -> Candidate | None:
     now = _base(given)
     if sizing is None or now is None or given.replicas is None or _is_fault(given, sizing):
         return None
-    wanted = _bounded(given, min(sizing.replicas, max(2 * now, now + MOST_AT_ONCE)))
-    if wanted <= max(now, given.replicas):
+    # An autoscaler may stand far above its floor: the step is counted from there.
+    most = max(now, given.replicas)
+    wanted = _bounded(given, min(sizing.replicas, max(2 * most, most + MOST_AT_ONCE)))
+    if wanted <= most or given.fallback_open:
         return None
     reason = (
         PlanReason.OBJECTIVE_VIOLATED if sizing.violated else PlanReason.FORECAST_ABOVE_CAPACITY
@@ -76,19 +78,21 @@ def saturated(given: PlanInput) -> Candidate | None:
     """CPU, memory or GPU is used above the threshold, and latency shows that it matters."""
     resource, ratio = given.state.saturation.resource, given.state.saturation.resource_ratio
     limit = given.spec.triggers.utilization_percent / 100
-    now = _base(given)
-    if resource is None or ratio is None or now is None or ratio <= limit:
+    now, replicas = _base(given), given.replicas
+    if resource is None or ratio is None or now is None or replicas is None or ratio <= limit:
+        return None
+    if given.fallback_open:
         return None
     slo = given.state.saturation.slo_ratio
     # A latency that has an objective and no reading yet is no sign that use matters.
     if given.state.objectives and (slo is None or slo < BUSY_RATIO):
         return None
-    wanted = _bounded(given, math.ceil(now * ratio / limit))
-    if wanted <= max(now, given.replicas or 0):
+    wanted = _bounded(given, math.ceil(replicas * ratio / limit))
+    if wanted <= max(now, replicas):
         return None
     message = (
         f"{resource.value} is at {ratio:.0%}, above {limit:.0%}: {wanted} replicas bring it to "
-        f"about {ratio * now / wanted:.0%}."
+        f"about {ratio * replicas / wanted:.0%}."
     )
     return _candidate(
         given,
@@ -125,11 +129,15 @@ def _base(given: PlanInput) -> int | None:
     """What AURORA would change: the autoscaler's floor where there is one, else the replicas.
 
     None without `spec.scaling`: its absence says that replicas are nobody's to change, and a
-    proposal that cannot be carried out would stand before one that can.
+    proposal that cannot be carried out would stand before one that can. None as well where
+    somebody scaled to zero or paused the autoscaler: that switches scaling off, as for an HPA.
     """
-    if given.spec.scaling is None:
+    scaler = given.autoscaler
+    if given.spec.scaling is None or given.replicas == 0:
         return None
-    return given.autoscaler.floor if given.autoscaler is not None else given.replicas
+    if scaler is None:
+        return given.replicas
+    return None if scaler.paused else scaler.floor
 
 
 def _bounded(given: PlanInput, wanted: int) -> int:
@@ -139,7 +147,8 @@ def _bounded(given: PlanInput, wanted: int) -> int:
     low, high = scaling.min_replicas, scaling.max_replicas
     if scaler is not None:
         floor = given.adopted_floor if given.adopted_floor is not None else scaler.floor
-        low, high = max(low, floor), min(high, scaler.ceiling)
+        low = low if scaler.is_of(given.observation.key) else max(low, floor)
+        high = min(high, scaler.ceiling)
     return min(max(wanted, low), max(low, high))
 
 
@@ -224,12 +233,19 @@ def _candidate(  # noqa: PLR0913 - the parts of one proposal, all by keyword
         priority=Priority.SCALE_UP if up else Priority.SCALE_DOWN,
         evidence_confidence=confidence_from(doubts),
         evidence=tuple(evidence),
-        before={"replicas": str(now)},
+        before={"replicas": str(now), **_standing(given)},
         after={"replicas": str(wanted)},
         expected=expected,
         rollback_if=_rollback(given, signal, up=up),
         protective=up,
     )
+
+
+def _standing(given: PlanInput) -> dict[str, str]:
+    """The replicas that serve now, where the change is to a floor below them."""
+    if given.autoscaler is None or given.replicas is None:
+        return {}
+    return {"current": str(given.replicas)}
 
 
 def _price(given: PlanInput, added: int) -> str:

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import Final
 
-from aurora.observe.sample import Signal
+from aurora.observe.sample import Gap, Signal
 from aurora.planner.inputs import Doubt, PlanInput
 from aurora.state.capacity import Bound, Sustainable, Unidentified
 from aurora.state.forecast import Forecast
@@ -56,7 +56,9 @@ def horizon_s(given: PlanInput) -> float:
 def size_up(given: PlanInput) -> Sizing | None:
     """Replicas for the load forecast for when new ones are ready; None while it is unknown."""
     state = given.state
-    forecast = state.forecast(horizon_s(given), UP_PROBABILITY)
+    # A forecast outlives its last reading: with no load measured now it is no evidence.
+    known_load = state.load.work is not None
+    forecast = state.forecast(horizon_s(given), UP_PROBABILITY) if known_load else None
     sustainable = state.capacity.sustainable_load_per_replica(state.objectives, headroom=HEADROOM)
     ratio = state.saturation.slo_ratio
     violated = ratio is not None and ratio > 1.0
@@ -109,7 +111,7 @@ def size_down(given: PlanInput) -> Sizing | None:
     """Fewest replicas that keep the objectives at the highest load to expect; None if unknown."""
     state = given.state
     forecast = state.forecast(2 * horizon_s(given), DOWN_PROBABILITY)
-    if forecast is None or state.load.partial:
+    if forecast is None or _blind(given):
         return None
     demand = max(forecast.high, _highest_load(given))
     sustainable = state.capacity.sustainable_load_per_replica(
@@ -131,6 +133,18 @@ def size_down(given: PlanInput) -> Sizing | None:
         sustainable.limited_by,
         violated=False,
         doubts=tuple(doubts),
+    )
+
+
+def _blind(given: PlanInput) -> bool:
+    """Something that fewer replicas would be judged by is not seen whole."""
+    state = given.state
+    if state.load.work is None or state.load.partial:
+        return True
+    missing = state.missing
+    return any(
+        signal in state.partial or (signal in missing and missing[signal].gap is not Gap.NO_DATA)
+        for signal in state.objectives
     )
 
 

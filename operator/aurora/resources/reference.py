@@ -5,6 +5,7 @@ from typing import Any
 
 from aurora.resources.base import KubernetesObject
 from aurora.resources.cel import EXTENSION
+from aurora.resources.modeldeployment import ModelDeployment
 from aurora.resources.names import API_VERSION
 from aurora.resources.quantities import (
     BYTES_RULE,
@@ -12,7 +13,6 @@ from aurora.resources.quantities import (
     DURATION_RULE,
     POSITIVE_RULE,
 )
-from aurora.resources.modeldeployment import ModelDeployment
 from aurora.resources.schema import KINDS, object_schema
 
 _HEAD = f"""# Reference: the custom resources

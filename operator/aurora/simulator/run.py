@@ -67,6 +67,7 @@ class _Run:
         self.pool = _pool(settings, seed)
         self.scraper = Scraper(self.pool, settings.scrape, _generator("scrape", seed))
         self._rng = _generator("count", seed)
+        self._probes = _generator("probe", seed)
         self._counts: list[int] = []
         self._next_count = 0.0
         self._next_decision = settings.control_interval_s
@@ -142,7 +143,13 @@ class _Run:
             cache_on=pool.cache_ttl_s is not None,
             fallback_ready=pool.fallback.count(Phase.READY) if pool.fallback else 0,
             to_fallback=pool.to_fallback,
+            healthy=self._probe(pool),
         )
+
+    def _probe(self, pool: Pool) -> bool:
+        """Ask every ready replica once: a request of ours fails as often as a caller's."""
+        ready = pool.count(Phase.READY)
+        return ready > 0 and all(self._probes.random() >= pool.error_ratio for _ in range(ready))
 
 
 def _generator(stream: str, seed: int) -> random.Random:

@@ -142,7 +142,9 @@ class Scraper:
             ttft_p95=_quantile(server, _SERVER["ttft"], TTFT_BOUNDS, 0.95),
             tpot_p90=_quantile(server, _SERVER["tpot"], TPOT_BOUNDS, 0.90),
             tpot_p95=_quantile(server, _SERVER["tpot"], TPOT_BOUNDS, 0.95),
+            tpot_mean=_mean_of(server, _SERVER["tpot"]),
             e2e_p95=_quantile(server, _SERVER["e2e"], E2E_BOUNDS, 0.95),
+            e2e_mean=_mean_of(server, _SERVER["e2e"]),
             caller_e2e_p95=_quantile(gateway, _GATEWAY["e2e"], E2E_BOUNDS, 0.95),
             running=_sum(gauges, 0),
             waiting=_sum(gauges, 1),
@@ -262,6 +264,14 @@ def _quantile(
         return _NO_SAMPLES
     value = histogram_quantile(quantile, bounds, grown[place])
     return _NO_TRAFFIC if np.isnan(value) else value
+
+
+def _mean_of(grown: Floats | None, place: slice) -> Reading:
+    """Sum over count of a histogram; the sum follows the last bucket."""
+    if grown is None:
+        return _NO_SAMPLES
+    count = float(grown[place][-1])
+    return float(grown[place.stop]) / count if count > 0.0 else _NO_TRAFFIC
 
 
 def _count(grown: Floats | None, place: slice) -> float:

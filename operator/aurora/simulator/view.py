@@ -50,7 +50,9 @@ class MetricsView:
         ttft_p95: seconds.
         tpot_p90: seconds per token.
         tpot_p95: seconds per token.
+        tpot_mean: seconds per token, mean over requests.
         e2e_p95: seconds, as the servers measure it: cache hits are not in it.
+        e2e_mean: seconds, likewise.
         caller_e2e_p95: seconds, as the gateway measures it: cache hits are in it.
         running: sequences that hold KV cache, sum over pods.
         waiting: sequences in the servers' queues, sum over pods.
@@ -75,7 +77,9 @@ class MetricsView:
     ttft_p95: Reading
     tpot_p90: Reading
     tpot_p95: Reading
+    tpot_mean: Reading
     e2e_p95: Reading
+    e2e_mean: Reading
     caller_e2e_p95: Reading
     running: Reading
     waiting: Reading
@@ -113,6 +117,7 @@ class PoolFacts:
         cache_on: whether it answers.
         fallback_ready: ready replicas of the fallback; 0 without one.
         to_fallback: whether the traffic goes there.
+        healthy: whether every ready replica answered a probe request just now.
     """
 
     now: float
@@ -127,6 +132,7 @@ class PoolFacts:
     cache_on: bool = False
     fallback_ready: int = 0
     to_fallback: bool = False
+    healthy: bool = True
 
 
 class ActionKind(Enum):

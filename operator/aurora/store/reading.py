@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, and_, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, func, or_, select, tuple_
 
 from aurora.store.codec import unpack
 from aurora.store.rows import (
@@ -111,9 +111,12 @@ def _outcomes(connection: Connection, ids: Sequence[str]) -> dict[str, OutcomeRo
     return {row.decision: OutcomeRow(**_named(row, _OUTCOME)) for row in connection.execute(query)}
 
 
-def memories(connection: Connection) -> list[MemoryRow]:
+def memories(connection: Connection, *, after: tuple[str, str], limit: int) -> list[MemoryRow]:
+    """What was learned of the models after (namespace, model), in that order."""
     names = tuple(field.name for field in fields(MemoryRow))
-    return [MemoryRow(**_named(row, names)) for row in connection.execute(select(model_memory))]
+    key = (model_memory.c.namespace, model_memory.c.model)
+    query = select(model_memory).where(tuple_(*key) > after).order_by(*key).limit(limit)
+    return [MemoryRow(**_named(row, names)) for row in connection.execute(query)]
 
 
 def cases(connection: Connection, *, limit: int, since: float | None, after: int) -> list[CaseRow]:

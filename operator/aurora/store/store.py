@@ -38,6 +38,7 @@ DEADLINE_S = 30.0
 """A call that took longer fails: a database that hangs must not hold up the control cycle."""
 
 MIGRATION_DEADLINE_S = 600.0
+MEMORY_PAGE = 50
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
@@ -108,9 +109,13 @@ class Store:
         for part in writing.chunks(batch):
             await self._write(writing.put_memory, part)
 
-    async def load_memory(self) -> list[MemoryRow]:
-        """What was learned about every model."""
-        return await self._read(reading.memories)
+    async def memories(self) -> AsyncIterator[MemoryRow]:
+        """What was learned about every model, read page by page: each is tens of kilobytes."""
+        after = ("", "")
+        while page := await self._read(reading.memories, after=after, limit=MEMORY_PAGE):
+            for row in page:
+                yield row
+            after = (page[-1].namespace, page[-1].model)
 
     async def cases(
         self,

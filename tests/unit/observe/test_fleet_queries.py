@@ -33,7 +33,11 @@ ENGINES = ("vllm", "tgi", "triton", "sdk", "custom")
 
 def everything(settings: MetricsSettings = SETTINGS) -> dict[str, str]:
     return fleet_queries(
-        settings, list(Source), namespaces=["team-a", "team-b"], per_pod=[("team-a", "llama")]
+        settings,
+        list(Source),
+        namespaces=["team-a", "team-b"],
+        per_pod=[("team-a", "llama")],
+        named=[("team-a", "llama"), ("team-b", "llama-small")],
     )
 
 
@@ -96,6 +100,23 @@ def test_very_many_namespaces_are_no_matcher() -> None:
     assert "team-7" in fleet_queries(SETTINGS, [Source.VLLM], namespaces=many[:50])["load"]
 
 
+def test_names_are_asked_only_of_exporters_that_tell_them_and_where_they_are_wanted() -> None:
+    assert "names" not in fleet_queries(SETTINGS, list(Source))
+    assert "names" not in fleet_queries(SETTINGS, [Source.TGI], named=[("team-a", "llama")])
+    text = fleet_queries(SETTINGS, [Source.VLLM], named=[("team-a", "llama")])["names"]
+    assert "aurora_" not in text
+    assert 'pod=~"llama-(' in text
+
+
+def test_names_of_very_many_workloads_are_asked_by_namespace() -> None:
+    many = [("team-a", f"llama-{number}") for number in range(101)]
+    for named, by_pod in ((many[:100], True), (many, False)):
+        text = fleet_queries(SETTINGS, [Source.VLLM], named=named)["names"]
+        promql_parser.parse(text)
+        assert 'namespace=~"team-a"' in text
+        assert ("llama-99" in text) == by_pod
+
+
 class Counting:
     """Answers nothing and remembers what it was asked."""
 
@@ -112,7 +133,7 @@ async def test_ten_queries_or_fewer_whatever_the_number_of_models(models: int) -
     source = Counting()
     wanted = {
         (f"team-{n % 7}", f"llama-{n}"): Wanted(
-            ENGINES[n % len(ENGINES)], frozenset(Signal), per_pod=n % 5 == 0
+            ENGINES[n % len(ENGINES)], frozenset(Signal), per_pod=n % 5 == 0, names=n % 3 == 0
         )
         for n in range(models)
     }

@@ -242,3 +242,63 @@ async def test_a_cycle_has_two_hundred_own_queries_of_the_same_objects() -> None
     last = second.workloads["team", f"llama-{MAX_PER_CYCLE + 29:03}"].signals[Signal.RUNNING]
     assert isinstance(last, Missing)
     assert "together may have 200 own queries" in last.detail
+
+
+HOSTILE = 'a"} or vector(1) #\n\u2028{$1}'
+
+
+def named(name: str, workload: str = "llama", source: str = "vllm") -> dict[str, object]:
+    label = {"vllm": "model_name"}.get(source, "model")
+    return row(f"{source}:name", 1, namespace="team", workload=workload, **{label: name})
+
+
+class Names(Fake):
+    """Answers `names` with rows."""
+
+    def __init__(self, *rows: dict[str, object]) -> None:
+        super().__init__()
+        self._named = list(rows)
+
+    def _answer(self, name: str) -> QueryAnswer | QueryFailure:
+        return QueryAnswer(self._named) if name == "names" else super()._answer(name)
+
+
+@pytest.mark.parametrize(
+    ("rows", "expected"),
+    [
+        ([named("m"), named("n")], {"m", "n"}),
+        ([named(HOSTILE)], {HOSTILE}),
+        ([named("m", source="triton"), named("m", source="sdk")], {"m"}),
+        ([named("m", workload="llama-small")], set()),
+        ([named("m", workload="")], set()),
+        ([], set()),
+        ([row("vllm:name", 1, namespace="team", workload="llama", model="m")], set()),
+        ([named(f"m{number}") for number in range(64)], {f"m{number}" for number in range(64)}),
+        ([named(f"m{number}") for number in range(65)], set()),
+    ],
+    ids=[
+        "two of one workload",
+        "hostile text is data",
+        "of whichever engine the pods run",
+        "of a namesake",
+        "of a bare pod",
+        "none",
+        "a malformed row",
+        "as many as may be",
+        "more than anybody serves",
+    ],
+)
+async def test_the_names_that_a_workload_serves_under(
+    rows: list[dict[str, object]], expected: set[str]
+) -> None:
+    found = await view(Names(*rows), wanting(names=True))
+    assert found.workloads[KEY].model_names == expected
+
+
+async def test_names_are_read_only_where_they_are_wanted() -> None:
+    fake = Names(named("m"), named("n", workload="other"))
+    wanted = {KEY: wanting(names=True), ("team", "other"): wanting(Signal.RUNNING)}
+    found = await MetricsReader(fake, SETTINGS).read(AT, wanted)
+    assert found.workloads[KEY].model_names == {"m"}
+    assert found.workloads["team", "other"].model_names == frozenset()
+    assert "other" not in fake.asked["names"]

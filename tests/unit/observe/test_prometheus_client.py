@@ -105,7 +105,8 @@ async def reason(settings: PrometheusSettings) -> str:
 
 
 async def test_the_exact_query_is_sent_in_the_body(server: Server) -> None:
-    queries = fleet_queries(MetricsSettings(), list(Source), per_pod=[("a", "b")])
+    one = [("a", "b")]
+    queries = fleet_queries(MetricsSettings(), list(Source), per_pod=one, named=one)
     client = PrometheusClient(PrometheusSettings(server.url + "/"))
     answers = await client.fetch(queries)
     client.close()

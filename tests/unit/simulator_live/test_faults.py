@@ -26,6 +26,14 @@ ASKED = {
     ),
     "a load step": ({"kind": "load", "value": 2.5}, LoadStep(100.0, 160.0, 2.5)),
     "repeated prompts": ({"kind": "repeats", "value": 0.7}, RepeatedPrompts(100.0, 160.0, 0.7)),
+    "a fault that begins later": (
+        {"kind": "load", "value": 2, "in_s": 30, "for_s": 10},
+        LoadStep(130.0, 140.0, 2.0),
+    ),
+    "a few repeated prompts": (
+        {"kind": "repeats", "value": 0.7, "distinct": 12},
+        RepeatedPrompts(100.0, 160.0, 0.7, 12),
+    ),
     "a crash of every pod by default": ({"kind": "crash"}, PodLoss(100.0, 160.0, 1000)),
     "a crash of one pod": ({"kind": "crash", "value": 1}, PodLoss(100.0, 160.0, 1)),
 }
@@ -36,8 +44,8 @@ def test_a_fault_may_be(document: dict[str, Any], fault: object) -> None:
     found = parse(model="llama", **document)
     assert found.fault == fault
     assert (found.namespace, found.name) == ("demo", "llama")
-    assert not found.active(99.9)
-    assert found.active(100.0)
+    assert not found.active(found.fault.start - 0.1)
+    assert found.active(found.fault.start)
     assert not found.active(found.fault.end)
 
 
@@ -63,6 +71,18 @@ REFUSED = {
     "a share of nothing": ({"model": "llama", "kind": "errors", "value": 0}, "value is 0"),
     "a speed-up": ({"model": "llama", "kind": "latency", "value": 0.5}, "from 1 to 100"),
     "no time": ({"model": "llama", "kind": "crash", "for_s": 0}, "for_s is 0"),
+    "prompts for a load step": (
+        {"model": "llama", "kind": "load", "value": 2, "distinct": 3},
+        "distinct is for kind repeats only",
+    ),
+    "half a prompt": (
+        {"model": "llama", "kind": "repeats", "value": 0.5, "distinct": 0.5},
+        "use a whole number from 1 to 100000",
+    ),
+    "a fault that began before": (
+        {"model": "llama", "kind": "crash", "in_s": -1},
+        "in_s is -1: use seconds from 0",
+    ),
     "an endless time": ({"model": "llama", "kind": "crash", "for_s": 1e9}, "up to 86400"),
 }
 

@@ -132,6 +132,20 @@ def test_a_crash_loses_what_is_inside_and_ends() -> None:
     assert served(one, "a") < seen(one)["requests"] - during["requests"]
 
 
+def test_a_crash_that_was_asked_for_later_comes_later_and_once() -> None:
+    one = world()
+    one.observe(facts(rate=12.0))
+    document = {"model": "a", "kind": "crash", "in_s": 20, "for_s": 5}
+    one.inject(parse_request(document, identifier=1, now=0.0, known=one.targets))
+    one.advance(20.0)
+    assert seen(one)["errors"] == 0
+    one.advance(24.9)
+    assert seen(one)["errors"] > 0
+    assert all(pod.crashed for pod in one.pods)
+    one.advance(60.0)
+    assert seen(one, since=30.0)["errors"] == 0
+
+
 def test_one_crashed_pod_leaves_the_other_to_the_callers() -> None:
     one = world()
     one.observe(facts(rate=4.0))

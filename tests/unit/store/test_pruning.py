@@ -25,7 +25,7 @@ async def test_what_is_older_than_the_retention_goes(store: Store) -> None:
     assert [case.decision for case in await store.cases()] == ["young"]
     left = [row.at async for row in store.states("models", "llama", since=0, until=NOW)]
     assert left == [NOW - 29 * DAY]
-    assert [row.model for row in await store.load_memory()] == ["young"]
+    assert [row.model async for row in store.memories()] == ["young"]
     assert await store.prune(NOW) == Pruned(0, 0, 0, more=False)
 
 

@@ -129,10 +129,10 @@ async def test_an_older_memory_never_replaces_a_newer_one(store: Store) -> None:
     row = MemoryRow(namespace="n", model="m", version=2, body={"a": [1, 2]}, updated_at=10.0)
     await store.save_memory([row])
     await store.save_memory([replace(row, updated_at=9.0, body={})])
-    assert await store.load_memory() == [row]
+    assert [one async for one in store.memories()] == [row]
     newer = replace(row, updated_at=11.0, body={"a": [3]})
     await store.save_memory([newer])
-    assert await store.load_memory() == [newer]
+    assert [one async for one in store.memories()] == [newer]
 
 
 async def test_empty_batches_are_no_error(store: Store) -> None:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from aurora.observe.queries.cluster import CONTAINERS, GPU
 from aurora.observe.queries.preset import Batch, Preset, Source
-from aurora.observe.queries.promql import Frame, tagged, union
+from aurora.observe.queries.promql import Frame, Label, tagged, union
 from aurora.observe.queries.sdk import ACCURACY, DRIFT, SDK
 from aurora.observe.queries.settings import MetricsSettings
 from aurora.observe.queries.sidecar import CACHE
@@ -20,6 +20,7 @@ __all__ = [
     "AT",
     "COPIES",
     "MAX_PRESET_QUERIES",
+    "NAME",
     "PODS",
     "PRESETS",
     "Route",
@@ -35,14 +36,15 @@ PRESETS: Mapping[Source, Preset] = {
     preset.source: preset
     for preset in (VLLM, TGI, TRITON, SDK, CACHE, CONTAINERS, GPU, ACCURACY, DRIFT)
 }
-AT, PODS, COPIES = "at", "pods", "copies"
+AT, PODS, COPIES, NAME = "at", "pods", "copies", "name"
 _MAX_NAMESPACES = 50  # beyond it the matcher is longer than it is selective
+_MAX_NAMED = 100  # workloads; beyond it the matcher of pod names is too long
 _OF_A_POD = (Signal.REQUEST_RATE, Signal.SERVER_ERROR_RATIO)
 
 
 @cache
 def signal_tag(source: Source, what: str) -> str:
-    """The label `signal` of a row: its source and the signal, or `at`, `pods`, `copies`."""
+    """The label `signal` of a row: its source and the signal, or `at`, `pods`, `copies`, `name`."""
     return f"{source}:{what}"
 
 
@@ -97,6 +99,7 @@ def fleet_queries(
     *,
     namespaces: Sequence[str] = (),
     per_pod: Sequence[tuple[str, str]] = (),
+    named: Sequence[tuple[str, str]] = (),
 ) -> dict[str, str]:
     """PromQL by batch name.
 
@@ -105,6 +108,7 @@ def fleet_queries(
         sources: the exporters that some object needs; others are not asked.
         namespaces: where the objects are; many of them are not worth a matcher.
         per_pod: (namespace, workload) to be read pod by pod.
+        named: (namespace, workload) of which the served model names are to be read.
     """
     scope = _Scope(settings, tuple(sorted(set(namespaces))))
     presets = [PRESETS[source] for source in Source if source in set(sources)]
@@ -113,6 +117,8 @@ def fleet_queries(
     parts[Batch.FRESHNESS] = list(_freshness(scope, presets))
     if per_pod:
         parts[Batch.PODS] = list(_pods(settings, presets, per_pod))
+    if named:
+        parts[Batch.NAMES] = list(_names(settings, presets, named))
     return {str(batch): union(found) for batch, found in parts.items() if found}
 
 
@@ -191,3 +197,18 @@ def _pods(
             stamp = f"timestamp({frame.select(preset.alive)})"
             newest_of_pod = frame.grouped(stamp, operator="max")
             yield tagged(newest_of_pod, signal_tag(preset.source, AT))
+
+
+def _names(
+    settings: MetricsSettings, presets: Sequence[Preset], named: Sequence[tuple[str, str]]
+) -> Iterator[str]:
+    """One row per workload and name, with the label as the exporter wrote it."""
+    wide = _Scope(settings, tuple(sorted({namespace for namespace, _ in named})))
+    for preset in presets:
+        if not preset.name_label:
+            continue
+        few = len(named) <= _MAX_NAMED
+        frame = preset.frame(settings).among(named) if few else wide.frame(preset)
+        series = frame.select(preset.alive, Label(preset.name_label, "!=", ""))
+        grouped = frame.grouped(series, operator="group", keep=(preset.name_label,))
+        yield tagged(grouped, signal_tag(preset.source, NAME))

@@ -38,6 +38,7 @@ class Batch(StrEnum):
     SAMPLES = "samples"
     FRESHNESS = "freshness"
     PODS = "pods"
+    NAMES = "names"
 
 
 _COUNTED_BY: Mapping[Signal, tuple[Signal, ...]] = {
@@ -63,6 +64,8 @@ class Preset:
             the whole cluster, which would be dear.
         hints: what to do about a signal that it does not export.
         labels: picks the label names among the settings.
+        name_label: label of `alive` that is the name under which callers ask for the model; empty
+            where the exporter does not tell.
     """
 
     source: Source
@@ -73,6 +76,7 @@ class Preset:
     hints: Mapping[Signal, str] = field(default_factory=dict)
     remembered: bool = True
     labels: Callable[[MetricsSettings], LabelNames] = lambda settings: settings.labels
+    name_label: str = ""
 
     def expression(self, signal: Signal) -> Expression | None:
         found = (batch[signal] for batch in self.signals.values() if signal in batch)

@@ -140,11 +140,15 @@ class Frame:
         )
         return replace(frame, grouping=Grouping.NONE)
 
-    def pods_of(self, workloads: Sequence[tuple[str, str]]) -> "Frame":
-        """The pods of a few workloads, each on its own; the reader sorts out same names."""
+    def among(self, workloads: Sequence[tuple[str, str]]) -> "Frame":
+        """A few workloads; the reader sorts out same names in other namespaces."""
         pods = "|".join(sorted({_pods_of(name) for _, name in workloads}))
         frame = self.within(sorted({namespace for namespace, _ in workloads}))
-        return replace(frame.narrowed(Label(self.labels.pod, "=~", pods)), grouping=Grouping.POD)
+        return frame.narrowed(Label(self.labels.pod, "=~", pods))
+
+    def pods_of(self, workloads: Sequence[tuple[str, str]]) -> "Frame":
+        """The pods of a few workloads, each on its own."""
+        return replace(self.among(workloads), grouping=Grouping.POD)
 
     def select(self, metric: str, *own: Label) -> str:
         matchers = ",".join(str(label) for label in (*own, *self.scope))

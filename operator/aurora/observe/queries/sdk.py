@@ -30,6 +30,7 @@ SDK = Preset(
     source=Source.SDK,
     alive="aurora_running",
     alive_labels=("model",),
+    name_label="model",
     signals={
         Batch.TRAFFIC: {
             Signal.REQUEST_RATE: lambda f: f.grouped(f.rate(_REQUESTS)),

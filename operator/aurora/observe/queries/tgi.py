@@ -34,6 +34,7 @@ TGI = Preset(
     source=Source.TGI,
     alive="tgi_queue_size",
     alive_labels=(),
+    # No name_label: the router has one model, names it nowhere and answers to any name.
     signals={
         Batch.TRAFFIC: {
             Signal.REQUEST_RATE: lambda f: f.grouped(f.rate("tgi_request_count")),

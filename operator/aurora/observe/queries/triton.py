@@ -38,6 +38,7 @@ TRITON = Preset(
     source=Source.TRITON,
     alive=_OK,
     alive_labels=("model", "version"),
+    name_label="model",
     signals={
         Batch.TRAFFIC: {
             Signal.REQUEST_RATE: _all_requests,

@@ -52,6 +52,7 @@ VLLM = Preset(
     source=Source.VLLM,
     alive="vllm:num_requests_running",
     alive_labels=("model_name", "engine"),
+    name_label="model_name",  # the first of --served-model-name
     signals={
         Batch.TRAFFIC: {
             Signal.REQUEST_RATE: lambda f: f.grouped(f.rate("vllm:request_success_total")),

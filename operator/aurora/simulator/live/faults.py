@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, TypeVar
 
 from aurora.errors import UsageError
@@ -19,8 +19,9 @@ from aurora.simulator.faults import (
 __all__ = ["FaultBook", "Injected", "parse_request"]
 
 LONGEST_S: Final = 86_400.0
+MOST_PROMPTS: Final = 100_000
 _FIELDS: Final = frozenset(
-    {"model", "deployment", "service", "namespace", "kind", "value", "for_s"}
+    {"model", "deployment", "service", "namespace", "kind", "value", "distinct", "in_s", "for_s"}
 )
 _TARGETS: Final = ("model", "deployment", "service")
 _F = TypeVar("_F", bound=Fault)
@@ -84,7 +85,7 @@ def parse_request(
     Args:
         document: the decoded JSON.
         identifier: number of the new fault.
-        now: when it begins, seconds.
+        now: the time, seconds; it begins `in_s` later.
         known: namespace and name of what can be hit.
 
     Raises:
@@ -102,9 +103,22 @@ def parse_request(
     length = _number(document, "for_s", 60.0)
     if not 0.0 < length <= LONGEST_S:
         raise UsageError(f"for_s is {length:g}: use seconds above 0 and up to {LONGEST_S:g}")
+    wait = _number(document, "in_s", 0.0)
+    if not 0.0 <= wait <= LONGEST_S:
+        raise UsageError(f"in_s is {wait:g}: use seconds from 0 to {LONGEST_S:g}")
     value = _value(document, kind)
-    fault = _KINDS[kind].make(now, now + length, value)
+    fault = _KINDS[kind].make(now + wait, now + wait + length, value)
+    if "distinct" in document:
+        fault = _with_distinct(fault, _number(document, "distinct", 0.0))
     return Injected(identifier, namespace, name, kind, value, fault)
+
+
+def _with_distinct(fault: Fault, distinct: float) -> Fault:
+    if not isinstance(fault, RepeatedPrompts):
+        raise UsageError("distinct is for kind repeats only: leave it out")
+    if not 1 <= distinct <= MOST_PROMPTS or distinct != int(distinct):
+        raise UsageError(f"distinct is {distinct:g}: use a whole number from 1 to {MOST_PROMPTS}")
+    return replace(fault, distinct=int(distinct))
 
 
 def _target(document: Mapping[str, Any], known: Collection[tuple[str, str]]) -> tuple[str, str]:

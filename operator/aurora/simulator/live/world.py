@@ -66,6 +66,7 @@ class World:
         self._services: dict[Key, Traffic] = {}
         self._arrivals: dict[Key, Arrivals] = {}
         self._slowed: dict[str, float] = {}
+        self._struck: set[int] = set()
 
     @property
     def pods(self) -> tuple[LivePod, ...]:
@@ -115,13 +116,6 @@ class World:
     def inject(self, injected: Injected) -> None:
         """Put a fault in force."""
         self.faults.add(injected)
-        if isinstance(injected.fault, PodLoss):
-            hit = [pod for pod in self._pods.values() if self._is_of(pod, injected) and pod.ready]
-            for pod in hit[: injected.fault.count]:
-                pod.crashed = True
-                self._slowed.pop(pod.fact.uid, None)
-                for request in pod.abort():
-                    self._fail(request, self.now)
         self._apply_faults()
 
     def advance(self, until: float) -> None:
@@ -214,6 +208,11 @@ class World:
         self.truth[self._callers.pop(request.identifier)].failed(at)
 
     def _apply_faults(self) -> None:
+        for injected in self.faults:
+            new = injected.identifier not in self._struck and injected.active(self.now)
+            if new and isinstance(injected.fault, PodLoss):
+                self._struck.add(injected.identifier)
+                self._crash(injected, injected.fault.count)
         for uid, pod in self._pods.items():
             slow = self.faults.of(pod.key, LatencyFault, self.now)
             factor = slow.factor if slow is not None else 1.0
@@ -223,6 +222,11 @@ class World:
             if pod.crashed and not self.faults.of(pod.key, PodLoss, self.now):
                 pod.crashed = False
 
-    @staticmethod
-    def _is_of(pod: LivePod, injected: Injected) -> bool:
-        return pod.key == (injected.namespace, injected.name)
+    def _crash(self, injected: Injected, count: int) -> None:
+        target = (injected.namespace, injected.name)
+        hit = [pod for pod in self._pods.values() if pod.key == target and pod.ready]
+        for pod in hit[:count]:
+            pod.crashed = True
+            self._slowed.pop(pod.fact.uid, None)
+            for request in pod.abort():
+                self._fail(request, self.now)

@@ -1,0 +1,101 @@
+"""A caller at a fixed rate with keep-alive connections, no retries, and a memory of answers."""
+
+import asyncio
+import json
+import time
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import aiohttp
+
+TIMEOUT_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """One request that got its answer; times are seconds of the monotonic clock."""
+
+    began: float
+    seconds: float
+    pod: str
+    cache: str
+
+
+@dataclass
+class Caller:
+    """Sends without waiting for answers. A failure is anything but a complete 200.
+
+    Attributes:
+        prompts: different prompts that are sent in turn.
+        connections: at most; one that is free is used again.
+    """
+
+    url: str
+    rate: float
+    prompts: int = 5
+    connections: int = 512
+    sent: int = 0
+    answers: list[Answered] = field(default_factory=list)
+    failures: list[tuple[float, str]] = field(default_factory=list)
+
+    @property
+    def statuses(self) -> Counter[str]:
+        return Counter(one.cache for one in self.answers)
+
+    @property
+    def last(self) -> Answered | None:
+        return self.answers[-1] if self.answers else None
+
+    def since(self, moment: float) -> list[Answered]:
+        """Answers to the requests that were sent from that moment on."""
+        return [one for one in self.answers if one.began >= moment]
+
+    def median_s(self, cache: str) -> float:
+        found = sorted(one.seconds for one in self.answers if one.cache == cache)
+        return found[len(found) // 2]
+
+    async def run(self) -> None:
+        connector = aiohttp.TCPConnector(limit=self.connections, keepalive_timeout=60)
+        timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)
+        async with (
+            aiohttp.ClientSession(connector=connector, timeout=timeout) as session,
+            asyncio.TaskGroup() as group,
+        ):
+            due = time.monotonic()
+            while True:
+                group.create_task(self._one(session, self.sent))
+                self.sent += 1
+                due = max(due + 1 / self.rate, time.monotonic() - 1.0)
+                await asyncio.sleep(max(0.0, due - time.monotonic()))
+
+    async def _one(self, session: aiohttp.ClientSession, number: int) -> None:
+        body = json.dumps(
+            {"model": "llama", "prompt": f"prompt {number % self.prompts}", "temperature": 0}
+        ).encode()
+        began = time.monotonic()
+        try:
+            async with session.post(self.url, data=body) as answer:
+                text = await answer.read()
+        except (aiohttp.ClientError, TimeoutError) as error:
+            self.failures.append((began, f"request {number}: {error!r}"))
+            return
+        if answer.status != 200 or json.loads(text)["bytes"] != len(body):
+            self.failures.append((began, f"request {number}: {answer.status} {text[:80]!r}"))
+            return
+        seconds = time.monotonic() - began
+        headers = answer.headers
+        cache = headers.get("X-Cache-Status", "none")
+        self.answers.append(Answered(began, seconds, headers.get("X-Pod", ""), cache))
+
+
+@asynccontextmanager
+async def calling(caller: Caller) -> AsyncIterator[Caller]:
+    """Send for as long as the block runs."""
+    task = asyncio.create_task(caller.run())
+    try:
+        yield caller
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
