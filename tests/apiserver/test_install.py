@@ -175,7 +175,8 @@ async def test_nothing_is_restored_beside_an_operator_that_leads(
     [
         ("delete", "deployments.apps"),
         ("update", "deployments.apps"),
-        ("delete", "decisions.aurora.dev"),
+        ("delete", "modeldeployments.aurora.dev"),
+        ("update", "decisions.aurora.dev"),
         ("create", "approvals.aurora.dev"),
         ("get", "secrets"),
         ("list", "configmaps"),

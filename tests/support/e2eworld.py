@@ -1,6 +1,7 @@
 """A namespace of a real cluster with real model pods, a Prometheus and the operator beside it."""
 
 import asyncio
+import json
 import os
 import sys
 import time
@@ -80,6 +81,7 @@ class World:
     namespace: str
     folder: Path
     exporter_image: str
+    prometheus_url: str = ""
     programs: list[Program] = field(default_factory=list)
 
     async def get(self, kind: Kind, name: str) -> Json:
@@ -208,6 +210,7 @@ class World:
             self.folder, kubeconfig=self.kubeconfig, namespace=self.namespace
         )
         self._start(scraper)
+        self.prometheus_url = scraper.ready_url.removesuffix("/-/ready")
         quick = {
             "cycle_seconds": str(CYCLE_S),
             "metrics_window_seconds": "10",
@@ -219,11 +222,18 @@ class World:
             kubeconfig=self.kubeconfig,
             context=self.context,
             namespace=self.namespace,
-            prometheus_url=scraper.ready_url.removesuffix("/-/ready"),
+            prometheus_url=self.prometheus_url,
             **(quick | settings),
         )
         self._start(program)
         return program
+
+    async def measured(self, promql: str) -> float:
+        """The first number of an instant query; NaN without one."""
+        url = f"{self.prometheus_url}/api/v1/query"
+        async with aiohttp.request("GET", url, params={"query": promql}) as answer:
+            rows = (await answer.json())["data"]["result"]
+        return float(rows[0]["value"][1]) if rows else float("nan")
 
     def _start(self, program: Program) -> None:
         self.programs.append(program)
@@ -238,6 +248,7 @@ class World:
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "aurora.cli", *arguments),
             *("--kubeconfig", str(self.kubeconfig), "--context", self.context),
+            env=os.environ | {"AURORA_WATCH_NAMESPACES": json.dumps([self.namespace])},
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
         )

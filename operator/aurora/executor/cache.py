@@ -170,7 +170,10 @@ class CacheActuator:
         if not is_armed(deployment):
             raise ConfigurationError(f"{step.deployment} has no cache sidecar: arm it first")
         settings = self._settings(step.spec)
-        plan = arm(deployment, await self._service(step), settings)
+        try:
+            plan = arm(deployment, await self._service(step), settings)
+        except UsageError as error:
+            raise ConfigurationError(str(error)) from None
         await self._apply_config(deployment, settings, upstream_port=plan.upstream_port, on=on)
 
     async def _apply_config(
@@ -207,11 +210,14 @@ class CacheActuator:
         return ArmingFacts(network_policies=policies, surge=room)
 
     def _settings(self, spec: Cache) -> CacheSettings:
-        return CacheSettings(
-            ttl_s=max(1, round(spec.ttl.total_seconds())),
-            max_size_bytes=spec.max_size,
-            paths=spec.paths,
-            sampled=spec.sampled,
-            image=self._images.cache,
-            exporter_image=self._images.exporter,
-        )
+        try:
+            return CacheSettings(
+                ttl_s=max(1, round(spec.ttl.total_seconds())),
+                max_size_bytes=spec.max_size,
+                paths=spec.paths,
+                sampled=spec.sampled,
+                image=self._images.cache,
+                exporter_image=self._images.exporter,
+            )
+        except UsageError as error:
+            raise ConfigurationError(f"spec.cache cannot be used: {error}") from None

@@ -22,7 +22,7 @@ from aurora.executor.reverts import Reverts
 from aurora.executor.surroundings import surroundings_of
 from aurora.memory.contract import contract_of
 from aurora.memory.keeper import MemoryKeeper
-from aurora.memory.outcome import settle
+from aurora.memory.outcome import in_force_at, settle
 from aurora.observe.facts import ObjectKey
 from aurora.observe.snapshot import FleetSnapshot, ModelObservation
 from aurora.reasons import ConditionReason
@@ -178,8 +178,12 @@ class FollowUp:
         entry = entry_of(found)
         if entry.executed_at is None:
             return found
+        contract = contract_of(found, executed_at=entry.executed_at)
+        if in_force_at(contract, states[key]) is None:
+            # Until new replicas serve, callers feel what was there before: that is evidence of it.
+            self._keeper.remember_before(entry.id, states[key].memory)
         outcome = settle(
-            contract_of(found, executed_at=entry.executed_at),
+            contract,
             state=states[key],
             before=self._keeper.memory_before(entry, states[key]),
             around=surroundings_of(entry, snapshot.models[key], self._ledger, at=snapshot.at),

@@ -1,5 +1,6 @@
 """Takes old Decisions and Approvals out of the cluster, a few at a time, once SQL has them."""
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
@@ -42,8 +43,8 @@ class Housekeeper:
         self._archive = archive
         self._gone = gone
         self._namespaces = frozenset(namespaces)
-        self._look_at = 0.0
-        self._settle_at = 0.0
+        self._look_at = -math.inf
+        self._settle_at = -math.inf
         self._failure = ""
 
     async def run(self, snapshot: FleetSnapshot, decisions: Decisions, ledger: Ledger) -> None:

@@ -118,4 +118,4 @@ def _from_status(one: Mapping[str, Any]) -> Change:
     ref = ObjectRef(one["apiVersion"], one["kind"], one["namespace"], one["name"], one["uid"])
     before = json.loads(one["from"]) if "from" in one else ABSENT
     after = json.loads(one["to"]) if "to" in one else ABSENT
-    return Change(ref, one["path"], before, after, one.get("subresource", ""))
+    return Change(ref, one["path"], before, after, one.get("subresource") or "")

@@ -91,11 +91,12 @@ def _open(acted: Iterable[LedgerEntry], lane: _Lane) -> Iterable[str]:
     for entry in acted:
         if entry.action is not action or entry.direction not in opens | closes:
             continue
-        # Executed and Failed means that its undo failed: it stands, and so may the one before.
-        stands_alone = entry.phase is not Phase.FAILED
-        if entry.direction in opens or not stands_alone:
+        # What is still measured may be taken back, and an executed Failed is one whose undo failed:
+        # then the one before is in force again, and what takes that back must still be known.
+        final = entry.phase in ENDED and entry.phase is not Phase.FAILED
+        if entry.direction in opens or not final:
             yield entry.id
-        if stands_alone:
+        if final:
             return
 
 

@@ -5,6 +5,7 @@ Every program carries its state folder and its name in its environment. That mar
 somebody else's process after a crash or a reboot.
 """
 
+import contextlib
 import os
 import select
 import signal
@@ -48,9 +49,22 @@ def spawn(component: str, argv: Sequence[str], *, folder: Path, log: Path) -> in
     environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
     environment |= {FOLDER_MARK: str(folder), NAME_MARK: component}
     try:
-        return os.posix_spawn(argv[0], tuple(argv), environment, file_actions=actions, setsid=True)
+        pid = os.posix_spawn(argv[0], tuple(argv), environment, file_actions=actions, setsid=True)
     except OSError as error:
         raise LocalError(f"{component}: cannot execute {argv[0]}: {error.strerror}") from error
+    _await_mark(pid)
+    return pid
+
+
+def _await_mark(pid: int) -> None:
+    """Wait until the mark can be read: the kernel lets us go on a moment before it is in place."""
+    deadline = time.monotonic() + 1.0
+    environ = _PROC / str(pid) / "environ"
+    while time.monotonic() < deadline:
+        with contextlib.suppress(OSError):
+            if environ.read_bytes():
+                return
+        time.sleep(0.001)
 
 
 def find(folder: Path) -> list[Running]:

@@ -22,6 +22,8 @@ __all__ = [
 ]
 
 _LOWER_BOUND: Final = normal_quantile(0.9)
+LEAST_FAILED: Final = 5.0
+"""Requests that have to fail before their share is looked at."""
 MOST_DOUBLINGS: Final = 6
 """The wait before the next way back doubles with each failure, up to 64 times."""
 
@@ -37,9 +39,15 @@ def lower_bound(ratio: float, count: float) -> float:
 
 
 def surely_above(limit: float, reading: Sample) -> bool:
-    """Whether a share is above a limit beyond what luck explains, where requests are counted."""
+    """Whether a share is above a limit beyond what luck explains, where requests are counted.
+
+    One request of one that fails is no failing model, whatever the interval says: in a large
+    fleet somebody is that unlucky every minute.
+    """
     if reading.value <= limit or reading.samples is None:
         return reading.value > limit
+    if reading.value * reading.samples < LEAST_FAILED:
+        return False
     return lower_bound(min(1.0, reading.value), reading.samples) > limit
 
 

@@ -222,6 +222,8 @@ class Change(StatusPart):
     """Its uid."""
     path: str = Field(max_length=512)
     """JSON pointer of the field."""
+    subresource: str | None = Field(default=None, max_length=63)
+    """Subresource that was written, for example scale; missing for the object itself."""
     from_: str | None = Field(default=None, alias="from", max_length=4096)
     """Value before, as JSON; missing when the field did not exist."""
     to: str | None = Field(default=None, max_length=4096)

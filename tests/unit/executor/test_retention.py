@@ -95,6 +95,11 @@ SCALE, ROUTE, CACHE, D = Action.SCALE, Action.ROUTE, Action.CACHE, Direction
             {"0-Fallback"},
             id="traffic came back and was sent away again",
         ),
+        pytest.param(
+            [(ROUTE, D.FALLBACK, C), (ROUTE, D.PRIMARY, Phase.VERIFYING)],
+            {"0-Fallback", "1-Primary"},
+            id="traffic came back and may be sent away again",
+        ),
         pytest.param([(CACHE, D.ARM, C), (CACHE, D.ON, C)], {"0-Arm", "1-On"}, id="armed and on"),
         pytest.param(
             [(CACHE, D.ARM, C), (CACHE, D.ON, C), (CACHE, D.OFF, C)], {"0-Arm"}, id="off again"

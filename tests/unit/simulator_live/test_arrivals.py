@@ -70,6 +70,14 @@ def test_however_time_is_cut_each_arrival_comes_once_and_in_order(
     assert 0.5 * 1200 * factor < len(found) < 1.7 * 1200 * factor
 
 
+def test_a_load_step_is_whole_however_short_the_ticks_are() -> None:
+    """Copies of an arrival come up to a second after it: a tick must not lose them."""
+    stream = arrivals(rate=20.0)
+    ticks = [stream.until(0.2 * tick, factor=2.5) for tick in range(1, 3001)]
+    once = len(arrivals(rate=20.0).until(600.0))
+    assert 2.3 * once < sum(len(part) for part in ticks) < 2.7 * once
+
+
 def test_repeats_come_from_a_few_prompts_and_end_with_the_fault() -> None:
     stream = arrivals(rate=50.0)
     fault = RepeatedPrompts(0.0, 60.0, share=0.6, distinct=20)
@@ -80,3 +88,5 @@ def test_repeats_come_from_a_few_prompts_and_end_with_the_fault() -> None:
     assert len(prompts) == len({prompt_id for prompt_id, _, _ in prompts}) == 20
     after = stream.until(90.0)
     assert {request.prompt_id for request in after} == {None}
+    again = stream.until(120.0, repeats=fault)
+    assert not {r.prompt_id for r in again if r.prompt_id} & {r.prompt_id for r in repeated}

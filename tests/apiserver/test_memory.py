@@ -1,0 +1,85 @@
+"""What the operator learned outlives its process, and what it decides knows of the past."""
+
+import sqlite3
+from collections.abc import Sequence
+
+import pytest
+
+from aurora import factory
+from aurora.memory.embed import NumericEmbedder, Query, Vectors
+from aurora.store import DecisionFilter, Store, TransitionRow
+from tests.apiserver.test_loop import World, world
+from tests.support.cluster import eventually
+from tests.support.store_rows import NOW, decision, outcome
+
+__all__ = ["world"]
+
+pytestmark = [pytest.mark.apiserver, pytest.mark.timeout(180)]
+
+
+class Batches(NumericEmbedder):
+    """Compares by numbers, and is as slow to call as one that reads text."""
+
+    name = "batches"
+    instant = False
+
+    def __init__(self) -> None:
+        self.sizes: list[int] = []
+
+    def encode(self, cases: Sequence[Query]) -> Vectors:
+        self.sizes.append(len(cases))
+        return super().encode(cases)
+
+
+async def past_case(url: str) -> None:
+    """A decision of another model that helped."""
+    store = await Store.open(url)
+    known = {"action": "SCALE", "direction": "Up", "step": 0.58, "missing": 1.0}
+    await store.record_decision(decision("helped", namespace="elsewhere", features=known))
+    await store.record_transition(TransitionRow("helped", "Completed", NOW))
+    await store.record_outcome(outcome("helped"))
+    await store.close()
+
+
+async def test_a_decision_shows_its_precedents_when_cases_are_embedded_in_batches(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    embedder = Batches()
+    monkeypatch.setattr(factory, "choose_embedder", lambda _: embedder)
+    await past_case(world.settings().store_url)
+    await world.deploy("llama", 2)
+    await world.apply_model(scaling={"minReplicas": 3, "maxReplicas": 6})
+    async with world.operator():
+        found = await eventually(lambda: world.decisions(action="SCALE"))
+        assert [one["decision"] for one in found[0]["spec"]["precedents"]] == ["helped"]
+    assert set(embedder.sizes) == {1}
+
+
+async def test_what_was_learned_and_seen_is_in_the_records_after_the_end(world: World) -> None:
+    await world.deploy("llama", 2)
+    world.serve()
+    await world.apply_model(scaling={"minReplicas": 3, "maxReplicas": 6})
+    async with world.operator():
+        await eventually(lambda: world.decisions(action="SCALE", phase="Verifying"))
+        await world.cycles(2)
+    with sqlite3.connect(world.folder / "aurora.db") as records:
+        assert records.execute("select model from model_memory").fetchall() == [("llama",)]
+        reasons = {row[0] for row in records.execute("select reason from states")}
+    assert len(reasons) >= 2, "each change of reason was kept"
+
+
+async def test_a_record_whose_object_was_deleted_meanwhile_is_ended(world: World) -> None:
+    store = await Store.open(world.settings().store_url)
+    await store.record_decision(decision("lost", namespace=world.namespace, created_at=NOW - 1e7))
+    await store.record_transition(TransitionRow("lost", "Executing", NOW - 1e7))
+    async with world.operator():
+        await world.cycles(1)
+
+        async def ended() -> bool:
+            return await store.decisions(DecisionFilter(in_flight=True)) == []
+
+        await eventually(ended)
+    lost = await store.decision("lost")
+    await store.close()
+    assert lost is not None
+    assert lost.phase == "Failed"
