@@ -20,7 +20,7 @@ import aiohttp
 import pytest
 from kubernetes.aio import client, config
 
-from aurora.cachesidecar.arming import arm, disarm, is_armed
+from aurora.cachesidecar.arming import arm, disarm
 from aurora.cachesidecar.manifests import added_requests, config_map
 from aurora.cachesidecar.ports import pod_spec_of
 from aurora.cachesidecar.preconditions import ArmingFacts, check_preconditions
@@ -185,7 +185,7 @@ class Cluster:
         )
 
     async def nudge(self) -> None:
-        """Make the kubelet look at the ConfigMap now: without a change of the pod, it takes 72 s."""
+        """Make the kubelet look at the ConfigMap now; by itself it does within 72 s."""
         change = {"metadata": {"annotations": {"e2e/nudged": uuid.uuid4().hex}}}
         for pod in (await self.core.list_namespaced_pod(self.namespace)).items:
             await self.core.patch_namespaced_pod(pod.metadata.name, self.namespace, change)

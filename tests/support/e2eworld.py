@@ -54,7 +54,7 @@ RESTRICTED = {
 AUTONOMY = {
     "mode": "Auto",
     "verification": {"after": "5s", "for": "30s"},
-    "cooldown": {"up": "2s", "down": "2s"},
+    "cooldown": {"up": "2s", "down": "15m"},
     "budgets": [{"actions": 50, "per": "1h"}],
 }
 Json = dict[str, Any]

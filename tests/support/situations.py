@@ -17,7 +17,7 @@ from aurora.planner.reasons import PlanReason
 from aurora.resources import Approval, DecisionObject
 from aurora.resources.vocabulary import Action
 from aurora.state.advance import advance
-from aurora.state.capacity import CapacityModel
+from aurora.state.capacity import CapacityModel, Sustainable
 from aurora.state.forecast import Series
 from aurora.state.history import LATENCIES, Moment
 from aurora.state.memory import ModelMemory
@@ -25,8 +25,7 @@ from aurora.state.system_state import SystemState
 from tests.support.builders import KEY, NAMESPACE, NOW, control, merged, observation
 
 CYCLE_S = 15.0
-CARRIES = 6.49
-"""Requests/s at which one replica of `taught` reaches a TTFT of 3 s, by its 80 % upper bound."""
+OBJECTIVE_S = 3.0
 
 
 def ttft_at(load: float) -> float:
@@ -42,6 +41,15 @@ def curve(loads: tuple[float, ...] = (1, 2, 3, 4, 5, 6, 7, 8)) -> CapacityModel:
         at += 60.0
         model = model.learned({Signal.TTFT_P95: (ttft_at(load), 1.0)}, load=load, at=at)
     return model
+
+
+def carried(*, headroom: float, probability: float = 0.6) -> float:
+    """Requests/s that one replica of `taught` is taken to carry."""
+    found = curve().sustainable_load_per_replica(
+        {Signal.TTFT_P95: OBJECTIVE_S}, headroom=headroom, probability=probability
+    )
+    assert isinstance(found, Sustainable)
+    return found.load
 
 
 def series(load: float, *, until: float = NOW - CYCLE_S, hours: float = 1.0) -> Series:

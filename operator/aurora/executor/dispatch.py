@@ -30,6 +30,7 @@ from aurora.planner.decision import Decision
 from aurora.reasons import ConditionReason
 from aurora.resources import ConditionType, DecisionObject
 from aurora.resources.vocabulary import Action, ConditionStatus, Phase
+from aurora.state.system_state import SystemState
 
 __all__ = ["Dispatcher"]
 
@@ -56,11 +57,17 @@ class Dispatcher:
         *,
         features: CaseFeatures | None,
         text: str,
+        state: SystemState | None = None,
     ) -> DecisionObject:
         """Make the object, the row and the Event of a decision."""
         found = await self._book.open(decision, verdict, at=decision.decided_at)
         await self._records.decided(
-            decision, verdict, uid=found.metadata.uid, features=features, text=text
+            decision,
+            verdict,
+            uid=found.metadata.uid,
+            features=features,
+            text=text,
+            state=state,
         )
         await self._keepsakes.tell(
             found,

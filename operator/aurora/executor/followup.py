@@ -208,7 +208,9 @@ class FollowUp:
         """Make the Decision object and, when it is approved, carry it out."""
         decision, verdict = found.decision, found.verdict
         features, text = self._keeper.case_of(decision)
-        opened = await self._dispatcher.open(decision, verdict, features=features, text=text)
+        opened = await self._dispatcher.open(
+            decision, verdict, features=features, text=text, state=state
+        )
         if not isinstance(verdict, Approved):
             return opened
         self._keeper.remember_before(decision.id, memory)

@@ -1,6 +1,7 @@
 """Decisions as rows of the record store. Losing the store stops no protection and no undo."""
 
 from collections.abc import Awaitable
+from typing import Any
 
 import structlog
 
@@ -12,6 +13,8 @@ from aurora.memory.outcome import Outcome
 from aurora.planner.cases import CaseFeatures
 from aurora.planner.decision import Decision
 from aurora.resources.vocabulary import Phase, Tier
+from aurora.state.record import state_to_json
+from aurora.state.system_state import SystemState
 from aurora.store import DecisionRow, OutcomeRow, Store, TransitionRow
 
 __all__ = ["Records"]
@@ -33,7 +36,7 @@ class Records:
         self._store = store
         self.failure = ""
 
-    async def decided(
+    async def decided(  # noqa: PLR0913 - one row, all by name
         self,
         decision: Decision,
         verdict: Verdict,
@@ -41,8 +44,9 @@ class Records:
         uid: str,
         features: CaseFeatures | None,
         text: str,
+        state: SystemState | None = None,
     ) -> None:
-        """Keep a decision as it was made, with its first phase."""
+        """Keep a decision as it was made, on which state, with its first phase."""
         row = DecisionRow(
             id=decision.id,
             name=decision.id,
@@ -70,6 +74,7 @@ class Records:
             ],
             features=features.to_json() if features is not None else {},
             case_text=text,
+            state=_state(state),
         )
         await self._keep(self._store.record_decision(row))
         await self.entered(decision.id, first_phase(verdict), at=decision.decided_at)
@@ -103,3 +108,14 @@ class Records:
             self.failure = str(error)
         else:
             self.failure = ""
+
+
+def _state(state: SystemState | None) -> dict[str, Any]:
+    """With what was learned, so that exactly this decision can be made again."""
+    if state is None:
+        return {}
+    try:
+        return state_to_json(state)
+    except StoreError as error:
+        log.warning("a decision is kept without its state", why=str(error))
+        return {}

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 
 from aurora.observe.sample import Signal
 from aurora.planner.decision import Decision, Direction
@@ -97,7 +98,7 @@ def _allowed(found: DecisionObject, without: float | None) -> float | None:
     effect = found.spec.expected_effect
     if without is None or effect is None or effect.high is None:
         return None
-    return without + float(effect.high)
+    return float(Decimal(without) + effect.high)
 
 
 def _standing(parameters: Mapping[str, str]) -> int | None:

@@ -235,6 +235,10 @@ def _measure(
         f"{signal.value} was {measured:.3g} {unit}, {expected.interval.mean:.3g} {unit} {against} "
         f"({effect.difference.low:+.3g} to {effect.difference.high:+.3g})"
     )
+    if verdict is OutcomeVerdict.REGRESSED and _adds_replicas(contract):
+        # Taking them back while a fault goes on would make it worse.
+        verdict = OutcomeVerdict.CONFOUNDED
+        message += "; more replicas slow nothing down, so something else did"
     return Outcome(
         verdict,
         message,
@@ -245,6 +249,10 @@ def _measure(
         unit,
         undo=verdict is OutcomeVerdict.REGRESSED,
     )
+
+
+def _adds_replicas(contract: Contract) -> bool:
+    return contract.action is Action.SCALE and contract.direction is Direction.UP
 
 
 def _reading_window(state: SystemState) -> float:

@@ -110,6 +110,9 @@ def capacity_unused(given: PlanInput) -> Candidate | None:
     sizing, now = size_down(given), _base(given)
     if sizing is None or now is None or not _may_shrink(given):
         return None
+    ratio = given.state.saturation.slo_ratio
+    if ratio is not None and ratio > 1.0:
+        return None
     wanted = max(_bounded(given, sizing.replicas), now - _step(given, now))
     if wanted >= now:
         return None

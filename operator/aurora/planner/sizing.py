@@ -18,11 +18,15 @@ DOWN_HEADROOM: Final = 0.25
 UP_PROBABILITY: Final = 0.8
 """The load stays inside the forecast's range with it: one load in ten is above."""
 DOWN_PROBABILITY: Final = 0.95
-RATIO_UP: Final = 0.8
-"""Without a capacity model, replicas are added when a latency is above this share of its goal."""
-RATIO_GOAL: Final = 0.55
+CURVE_PROBABILITY: Final = 0.0
+"""More are added by the middle of the capacity curve: the forecast's range carries the risk, and
+counting the scatter of single readings as well held half as many replicas again for nothing
+(docs/simulator.md). The critic judges by the curve alone too."""
+RATIO_UP: Final = 0.9
+"""Without a capacity model, replicas are added above this share of an objective, and only towards
+it: one burst says how far a latency went, not how many replicas the load needs for good."""
 RATIO_DOWN: Final = 0.40
-"""llm-d's SLO-aware scaling guide: add towards 0.55 of the objective, remove below 0.40."""
+"""llm-d's SLO-aware scaling guide removes below it."""
 STABILIZATION_S: Final = 300.0
 """Taking away looks at the highest load of this time, as the HPA's downscale stabilisation does."""
 
@@ -59,7 +63,9 @@ def size_up(given: PlanInput) -> Sizing | None:
     # A forecast outlives its last reading: with no load measured now it is no evidence.
     known_load = state.load.work is not None
     forecast = state.forecast(horizon_s(given), UP_PROBABILITY) if known_load else None
-    sustainable = state.capacity.sustainable_load_per_replica(state.objectives, headroom=HEADROOM)
+    sustainable = state.capacity.sustainable_load_per_replica(
+        state.objectives, headroom=HEADROOM, probability=CURVE_PROBABILITY
+    )
     ratio = state.saturation.slo_ratio
     violated = ratio is not None and ratio > 1.0
     known = isinstance(sustainable, Sustainable) and sustainable.bound is not Bound.AT_LEAST
@@ -89,7 +95,7 @@ def _by_ratio(given: PlanInput, forecast: Forecast | None) -> Sizing | None:
         return None
     ready = given.state.replicas.ready or 0
     # llm-d's c: replicas that are still starting will share the load, so they count.
-    wanted = math.ceil(replicas * ratio * min(1.0, ready / max(1, replicas)) / RATIO_GOAL)
+    wanted = math.ceil(replicas * ratio * min(1.0, ready / max(1, replicas)) / RATIO_UP)
     return Sizing(
         max(replicas, wanted),
         0.0,
@@ -159,7 +165,9 @@ def _down_by_ratio(given: PlanInput, forecast: Forecast, demand: float) -> Sizin
     if replicas is None:
         return None
     idle = demand <= 0.0
-    if not idle and (ratio is None or ratio >= RATIO_DOWN):
+    # An objective without a reading is no objective that is kept with ease.
+    unseen = any(signal in given.state.missing for signal in given.state.objectives)
+    if not idle and (ratio is None or ratio >= RATIO_DOWN or unseen):
         return None
     wanted = (
         1 if idle or ratio is None else replicas - math.floor(replicas * (1 - ratio / RATIO_DOWN))

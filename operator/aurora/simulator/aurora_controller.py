@@ -39,6 +39,12 @@ _KINDS: Final = {
     (Action.CACHE, Direction.OFF): ActionKind.CACHE_OFF,
     (Action.ALERT, Direction.NONE): ActionKind.ALERT,
 }
+_BACK: Final = {
+    ActionKind.ROUTE_TO_FALLBACK: ActionKind.ROUTE_BACK,
+    ActionKind.ROUTE_BACK: ActionKind.ROUTE_TO_FALLBACK,
+    ActionKind.CACHE_ON: ActionKind.CACHE_OFF,
+    ActionKind.CACHE_OFF: ActionKind.CACHE_ON,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +100,7 @@ class AuroraController:
         self._memory, state = advance(self._memory, observation, at, learning=self._learning())
         undo = self._follow_up(state, observation)
         if undo is not None:
-            return Desired(undo)
+            return _undone(undo, pool)
         found = deliberate(
             observation,
             state,
@@ -121,12 +127,12 @@ class AuroraController:
         control = ControlFacts(readable=True, stopped=False)
         return FleetFacts(1, int(self._in_flight()), control, None, self._guardrails.cycle_s)
 
-    def _follow_up(self, state: SystemState, observation: ModelObservation) -> int | None:
-        """Settle what is due; replicas to go back to when a settled decision has to go."""
+    def _follow_up(self, state: SystemState, observation: ModelObservation) -> LedgerEntry | None:
+        """Settle what is due; gives the decision that has to be undone now."""
         for entry in tuple(self._entries.values()):
             if entry.phase is Phase.ROLLING_BACK:
                 self._entries[entry.id] = replace(entry, phase=Phase.ROLLED_BACK)
-                return int(entry.before["replicas"])
+                return entry
         for identifier, one in tuple(self._open.items()):
             self._settle(self._entries[identifier], one, state, observation)
         return None
@@ -139,7 +145,7 @@ class AuroraController:
             one.contract,
             state=state,
             before=one.before,
-            around=surroundings_of(entry, observation, self._ledger),
+            around=surroundings_of(entry, observation, self._ledger, at=state.at),
             verification=verification,
         )
         if outcome is None:
@@ -147,8 +153,7 @@ class AuroraController:
         begin, end = window_of(one.contract, state, verification) or (None, None)
         self.settled.append(Settled(one.contract, outcome, begin, end))
         del self._open[entry.id]
-        undo = outcome.undo and entry.action is Action.SCALE
-        phase = Phase.ROLLING_BACK if undo else Phase.COMPLETED
+        phase = Phase.ROLLING_BACK if outcome.undo else Phase.COMPLETED
         self._entries[entry.id] = replace(
             entry, phase=phase, settled_at=state.at, verdict=outcome.verdict
         )
@@ -174,6 +179,13 @@ class AuroraController:
 def _actions(decision: Decision) -> tuple[PoolAction, ...]:
     kind = _KINDS.get((decision.action, decision.direction))
     return () if kind is None else (PoolAction(kind, decision.reason.value),)
+
+
+def _undone(entry: LedgerEntry, pool: PoolFacts) -> Desired:
+    if entry.action is Action.SCALE:
+        return Desired(int(entry.before["replicas"]))
+    kind = _BACK.get(_KINDS[entry.action, entry.direction])
+    return Desired(pool.desired, () if kind is None else (PoolAction(kind, "undo"),))
 
 
 def _entry(decision: Decision, at: float) -> LedgerEntry:

@@ -30,6 +30,8 @@ __all__ = ["METRICS", "Lookout", "model_of"]
 METRICS: Final = MetricsSettings()
 """What an installation queries with when nothing is set."""
 MIN_SAMPLES: Final = 20
+"""Requests behind a percentile: fewer hold no single one above a p95. At 100 a model with less than
+a request a second is judged blind for most of the day (docs/simulator.md)."""
 _KEY: Final = ObjectKey("simulation", "model")
 _FALLBACK: Final = ObjectKey("simulation", "fallback")
 _NAMES: Final = frozenset({"simulated"})  # the pool and its fallback serve the same model

@@ -33,7 +33,7 @@ __all__ = ["app", "parse_fault"]
 
 app = typer.Typer(no_args_is_help=True, help="Controllers compared on a simulated pool.")
 
-_DEFAULT_CONTROLLERS: Final = "static,hpa,hpa-queue,keda-rate,llmd-slo,llmd-slo-tuned,oracle"
+_DEFAULT_CONTROLLERS: Final = "aurora,static,hpa,hpa-queue,keda-rate,llmd-slo,llmd-slo-tuned,oracle"
 _FAULTS: Final[dict[str, Callable[[float, float, float], Fault]]] = {
     "latency": LatencyFault,
     "errors": ErrorFault,
@@ -114,7 +114,7 @@ def compare(  # noqa: PLR0913, PLR0917, every option of a command is an argument
     if output is Output.JSON:
         print(json.dumps(as_json(plan, summaries), indent=2))
     else:
-        wide = None if sys.stdout.isatty() else 150
+        wide = None if sys.stdout.isatty() else 190
         Console(width=wide).print(as_table(plan, summaries))
 
 

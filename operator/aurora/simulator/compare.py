@@ -2,18 +2,20 @@
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
 
 from aurora.errors import UsageError
+from aurora.simulator.aurora_controller import AuroraController
 from aurora.simulator.controllers import CONTROLLERS, TUNED, Context, Tuning, build
 from aurora.simulator.run import play, with_faults
 from aurora.simulator.scoring import RunResult, score
 from aurora.simulator.settings import SimulationSettings
 from aurora.simulator.statistics import Estimate, estimate
 from aurora.simulator.trace import Trace, TraceSource
+from aurora.simulator.verdicts import Agreement, agreement_of, check_verdicts
 
 __all__ = ["METRICS", "Plan", "Summary", "compare", "draw", "simulate", "summarise"]
 
@@ -58,11 +60,13 @@ class Summary:
         controller: its name.
         estimates: one estimate per metric, see `METRICS`.
         runs: the single results, in order of seed.
+        agreement: of its verdicts with the truth; None for a controller that gives none.
     """
 
     controller: str
     estimates: dict[str, Estimate]
     runs: tuple[RunResult, ...]
+    agreement: Agreement | None = None
 
 
 def draw(plan: Plan, seed: int) -> Trace:
@@ -80,8 +84,12 @@ def simulate(plan: Plan, controller: str, seed: int) -> RunResult:
     """
     trace = draw(plan, seed)
     context = Context(plan.settings, trace, seed, plan.tuning)
-    journal = play(trace, build(controller, context), seed, plan.settings)
-    return score(journal, trace, controller, seed, plan.settings)
+    built = build(controller, context)
+    journal = play(trace, built, seed, plan.settings)
+    result = score(journal, trace, controller, seed, plan.settings)
+    if not isinstance(built, AuroraController):
+        return result
+    return replace(result, verdicts=check_verdicts(built, journal, trace, seed, plan.settings))
 
 
 def compare(
@@ -123,4 +131,5 @@ def summarise(controller: str, runs: Sequence[RunResult]) -> Summary:
     for metric in METRICS:
         values = [getattr(run, metric) for run in runs]
         estimates[metric] = estimate([float(value) for value in values if value is not None])
-    return Summary(controller, estimates, tuple(runs))
+    checks = [check for run in runs for check in run.verdicts]
+    return Summary(controller, estimates, tuple(runs), agreement_of(checks))

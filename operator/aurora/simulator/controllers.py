@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from aurora.errors import UsageError
 from aurora.simulator import baselines
+from aurora.simulator.aurora_controller import AuroraController
 from aurora.simulator.llmd import LlmdLaw, LlmdSlo
 from aurora.simulator.oracle import Oracle, losses_per_block, search_plan
 from aurora.simulator.run import play
@@ -58,6 +59,10 @@ class Context:
     trace: Trace
     seed: int
     tuning: Tuning = TUNED
+
+
+def _aurora(context: Context) -> Controller:
+    return AuroraController(context.settings)
 
 
 def _static(context: Context) -> Controller:
@@ -116,6 +121,7 @@ def _oracle(context: Context) -> Controller:
 
 
 CONTROLLERS: Final[dict[str, Callable[[Context], Controller]]] = {
+    "aurora": _aurora,
     "static": _static,
     "hpa": _hpa,
     "hpa-queue": _hpa_queue,

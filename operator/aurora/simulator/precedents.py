@@ -35,15 +35,15 @@ class _Case:
 class RunPrecedents:
     """Starts empty, as a fresh installation does."""
 
-    _planned: CaseFeatures | None = None
+    _planned: dict[str, CaseFeatures] = field(default_factory=dict)
     _open: dict[str, tuple[Decision, CaseFeatures]] = field(default_factory=dict)
     _cases: list[_Case] = field(default_factory=list)
 
     def recall(self, given: PlanInput, candidate: Candidate) -> Sequence[Precedent]:
         """The most similar judged cases of the same action and direction."""
-        self._planned = features_of(given, candidate)
-        vector = np.asarray(case_vector(self._planned))
-        kind = kind_of(self._planned)
+        features = features_of(given, candidate)
+        vector, kind = np.asarray(case_vector(features)), kind_of(features)
+        self._planned[kind] = features
         found = [
             Precedent(
                 decision=case.decision.id,
@@ -58,9 +58,10 @@ class RunPrecedents:
         return sorted(found, key=lambda one: one.similarity, reverse=True)[:_MOST]
 
     def decided(self, decision: Decision) -> None:
-        """Keep the situation of the decision that was just planned."""
-        if self._planned is not None:
-            self._open[decision.id] = (decision, self._planned)
+        """Keep the situation of a decision that was planned in this cycle."""
+        features = self._planned.get(f"{decision.action.value}/{decision.direction.value}")
+        if features is not None:
+            self._open[decision.id] = (decision, features)
 
     def learned(self, decision: str, outcome: Outcome) -> None:
         """Make a case of it, where the verdict says something about the action."""

@@ -53,10 +53,20 @@ def as_table(plan: Plan, summaries: Sequence[Summary]) -> Table:
     table.add_column("controller", no_wrap=True)
     for column in columns:
         table.add_column(column.title, justify="right", no_wrap=True)
+    judging = any(summary.agreement is not None for summary in summaries)
+    if judging:
+        table.add_column("verdicts true", justify="right", no_wrap=True)
     for summary in summaries:
         cells = [_cell(summary.estimates[column.metric], column) for column in columns]
-        table.add_row(summary.controller, *cells)
+        table.add_row(summary.controller, *cells, *([_agreement(summary)] if judging else ()))
     return table
+
+
+def _agreement(summary: Summary) -> str:
+    found = summary.agreement
+    if found is None:
+        return "-"
+    return f"{found.agreed} of {found.claimed} ({found.low:.0%} to {found.high:.0%})"
 
 
 def _cell(estimate: Estimate, column: _Column) -> str:
@@ -83,6 +93,9 @@ def as_json(plan: Plan, summaries: Sequence[Summary]) -> dict[str, Any]:
             {
                 "controller": summary.controller,
                 "metrics": {name: _plain(value) for name, value in summary.estimates.items()},
+                "verdict_agreement": None
+                if summary.agreement is None
+                else asdict(summary.agreement),
                 "runs": [asdict(run) for run in summary.runs],
             }
             for summary in summaries

@@ -12,6 +12,7 @@ from aurora.simulator.faults import Fault
 from aurora.simulator.journal import Journal, Scaling
 from aurora.simulator.settings import Objectives, SimulationSettings
 from aurora.simulator.trace import Trace
+from aurora.simulator.verdicts import VerdictCheck
 
 __all__ = ["RunResult", "met_both", "oscillations", "score"]
 
@@ -47,6 +48,7 @@ class RunResult:
         mitigate_s: from its start until at least 95 % of the requests were good for the rest of
             the fault, seconds; 0 when they were all along, None when they never were.
         little_error: relative error of Little's law.
+        verdicts: AURORA's Improved and Regressed with the truth; empty for other controllers.
     """
 
     controller: str
@@ -65,6 +67,7 @@ class RunResult:
     detect_s: float | None
     mitigate_s: float | None
     little_error: float
+    verdicts: tuple[VerdictCheck, ...] = ()
 
 
 def score(

@@ -191,8 +191,12 @@ async def test_pruned_cases_are_no_precedents_any_more(store: Store, tmp_path: P
     book = await Casebook.open(store, None, NumericEmbedder(), clock=lambda: NOW)
     keeper = MemoryKeeper(store, book, retention_days=30)
     assert len(book) == 3
-    there = decision_object("held", age_days=41, executed=True)
-    await keep(keeper, SmallFleet(), NOW, there)
+    fleet, there = SmallFleet(), decision_object("held", age_days=41, executed=True)
+    keeper._pruned_at = keeper._levelled_at = NOW - 60
+    await keep(keeper, fleet, NOW, there)
+    assert len(book) == 3
+    keeper._pruned_at = NOW - 3700
+    await keep(keeper, fleet, NOW + 15, there)
     found = {one.decision for one in book.similar(features(), "", 9)}
     assert found == {"held", "new"}, "an object that is still there keeps its record"
 

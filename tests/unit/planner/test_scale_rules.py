@@ -7,6 +7,7 @@ import pytest
 
 from aurora.observe.sample import Gap, Missing, Signal
 from aurora.observe.snapshot import ModelObservation
+from aurora.planner import sizing
 from aurora.planner.decision import Candidate, Direction
 from aurora.planner.inputs import PlanInput
 from aurora.planner.reasons import PlanReason
@@ -19,10 +20,12 @@ from aurora.planner.scale_rules import (
 )
 from aurora.state.memory import ModelMemory
 from tests.support.builders import autoscaler, model, observation, pod, sample, signals, target
-from tests.support.situations import CARRIES, history, planned, series, taught, ttft_at
+from tests.support.situations import carried, history, planned, series, taught, ttft_at
 
-CARRIED = CARRIES * 0.9
-"""Requests/s that one replica may be sized for when adding."""
+CARRIED = carried(headroom=sizing.HEADROOM, probability=sizing.CURVE_PROBABILITY)
+"""Requests/s that one replica is sized for when adding."""
+KEPT = carried(headroom=sizing.DOWN_HEADROOM)
+"""The same when taking away."""
 
 
 def seen_with(replicas: int = 2, **over: Any) -> ModelObservation:
@@ -157,24 +160,24 @@ def test_one_step_up_is_bounded(replicas: int, expected: int) -> None:
 
 def test_a_ramp_is_met_before_it_arrives() -> None:
     rising = series(8.0)
-    for step in range(20):
+    for step in range(24):
         rising = rising.learned(8.0 + 0.15 * step, rising.now.at + 15.0)  # type: ignore[union-attr]
     last = rising.now
     assert last is not None
-    memory = taught(10.8, work=rising, requests=rising)
-    seen = seen_with(signals=signals(request_rate=10.8))
+    memory = taught(11.4, work=rising, requests=rising)
+    seen = seen_with(signals=signals(request_rate=11.4))
     state = planned(seen, memory=memory).state
     found = more_needed(planned(seen, state=replace(state, at=last.at)))
-    assert 2 * CARRIED > 10.8
+    assert 2 * CARRIED > 11.4
     assert wanted(found) == 3
 
 
 @pytest.mark.parametrize(
     ("ttft", "expected"),
     [
-        pytest.param(2.40, None, id="at 0.8 of the objective"),
-        pytest.param(2.42, 3, id="just above it"),
-        pytest.param(4.50, 6, id="half as much again"),
+        pytest.param(2.70, None, id="at 0.9 of the objective"),
+        pytest.param(2.72, 3, id="just above it"),
+        pytest.param(4.50, 4, id="half as much again"),
         pytest.param(60.0, 6, id="four more at most"),
     ],
 )
@@ -302,8 +305,8 @@ def test_a_latency_without_a_reading_is_no_sign_that_use_matters() -> None:
 @pytest.mark.parametrize(
     ("load", "replicas", "expected"),
     [
-        pytest.param(3 * CARRIES * 0.75 + 0.2, 4, None, id="three would be too few"),
-        pytest.param(3 * CARRIES * 0.75 - 0.2, 4, 3, id="three are enough"),
+        pytest.param(3 * KEPT + 0.2, 4, None, id="three would be too few"),
+        pytest.param(3 * KEPT - 0.2, 4, 3, id="three are enough"),
         pytest.param(1.0, 8, 6, id="a quarter at a time"),
         pytest.param(1.0, 1, None, id="one has to stay"),
     ],
@@ -367,6 +370,11 @@ def test_nothing_is_taken_away_from_a_model_that_is_not_settled(over: dict[str, 
     steady = serving(1.0, replicas=4)
     assert capacity_unused(steady) is not None
     assert capacity_unused(serving(1.0, replicas=4, **over)) is None
+
+
+def test_nothing_is_taken_away_while_an_objective_is_missed() -> None:
+    assert capacity_unused(serving(1.0, replicas=4, signals={"ttft_p95": 3.0})) is not None
+    assert capacity_unused(serving(1.0, replicas=4, signals={"ttft_p95": 3.01})) is None
 
 
 @pytest.mark.parametrize(
