@@ -274,11 +274,13 @@ class Cycle:
 
 def _says_it(entry: LedgerEntry, found: Deliberated) -> bool:
     """Whether the object of an earlier, equal proposal stands for this one as well."""
-    age = found.decision.decided_at - entry.fresh_at
+    now = found.decision.decided_at
+    age = now - entry.fresh_at
     if entry.phase is Phase.AWAITING_APPROVAL:
         return not isinstance(found.verdict, Approved)
     if isinstance(found.verdict, Rejected):
         return entry.phase is Phase.REJECTED and age < _SAME_S
     if found.decision.action is Action.ALERT:
         return entry.phase is Phase.COMPLETED and age < _SAME_S
-    return entry.phase is Phase.EXPIRED and age < TOLD_S and not isinstance(found.verdict, Approved)
+    lapsed = entry.phase is Phase.EXPIRED and now - (entry.settled_at or 0.0) < TOLD_S
+    return lapsed and not isinstance(found.verdict, Approved)

@@ -98,7 +98,7 @@ def _is_new_question(found: Deliberated, entries: tuple[LedgerEntry, ...], at: f
         return False
     return not any(
         entry.phase is Phase.AWAITING_APPROVAL
-        or (entry.phase is Phase.EXPIRED and entry.fresh_at >= at - TOLD_S)
+        or (entry.phase is Phase.EXPIRED and (entry.settled_at or 0.0) >= at - TOLD_S)
         for entry in entries
         if entry.fingerprint == found.decision.fingerprint
     )

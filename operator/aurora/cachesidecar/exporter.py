@@ -94,6 +94,9 @@ def _line(fields: dict[str, Any]) -> AccessLine | None:
     )
 
 
+_OTHER_METHOD = "method"
+
+
 class CacheMetrics:
     """The counters; label values come from fixed sets, so that no caller can add a series."""
 
@@ -143,7 +146,9 @@ class CacheMetrics:
             self._unreadable.inc()
             return
         self._requests.labels(line.cache).inc()
-        self._seconds.labels(line.cache).observe(line.seconds)
+        if line.reason != _OTHER_METHOD:
+            # Probes and scrapes of the model server pass through as well: they are no callers.
+            self._seconds.labels(line.cache).observe(line.seconds)
         if line.cache == "hit":
             self._hits.inc()
         elif line.cache == "miss":

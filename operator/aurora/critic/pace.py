@@ -9,6 +9,7 @@ from aurora.critic.ledger import LedgerEntry
 from aurora.critic.reasons import CheckReason
 from aurora.critic.request import CriticInput
 from aurora.errors import ConfigurationError
+from aurora.planner.decision import Direction
 from aurora.resources.vocabulary import Action, Phase
 
 DENIAL_MEMORY_S: Final = 3600.0
@@ -45,7 +46,9 @@ def action_in_flight(given: CriticInput) -> Finding:
         return None
     if given.request.action is Action.ALERT:
         return None
-    if given.request.protective and open_entry.phase is Phase.VERIFYING:
+    # The way back is no emergency: it would leave the fallback's own contract unmeasured.
+    urgent = given.request.protective and given.request.direction is not Direction.PRIMARY
+    if urgent and open_entry.phase is Phase.VERIFYING:
         return None
     return CheckReason.ACTION_IN_FLIGHT, f"{open_entry.id} is still {open_entry.phase}"
 

@@ -197,9 +197,10 @@ class CacheActuator:
         self, step: CacheStep, deployment: Mapping[str, Any], settings: CacheSettings
     ) -> ArmingFacts:
         """Read what only arming has to know; it happens once in a Deployment's life."""
+        version = await self._client.version()
         policies = (await self._client.list(NETWORK_POLICY)).items
         if step.on_demand_nodes:
-            return ArmingFacts(network_policies=policies)
+            return ArmingFacts(version, policies)
         nodes, pods = await asyncio.gather(self._client.list(NODE), self._client.list(POD))
         room = surge_room(
             deployment["spec"]["template"]["spec"],
@@ -207,7 +208,7 @@ class CacheActuator:
             nodes=nodes.items,
             pods=pods.items,
         )
-        return ArmingFacts(network_policies=policies, surge=room)
+        return ArmingFacts(version, policies, room)
 
     def _settings(self, spec: Cache) -> CacheSettings:
         try:

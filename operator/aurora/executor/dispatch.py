@@ -166,6 +166,11 @@ class Dispatcher:
             warning=outcome.undo,
         )
         await self._keepsakes.annotate_model(found)
+        if phase is Phase.COMPLETED:
+            # A way back may have left everything as it was found.
+            await self._keepsakes.tidy(
+                ObjectKey(found.metadata.namespace, found.spec.model_ref.name)
+            )
         return found
 
     async def undo(
@@ -179,9 +184,9 @@ class Dispatcher:
             why = str(error)
         if why:
             return await self._move_back(found, Phase.FAILED, ConditionReason.UNDO_FAILED, why, at)
-        found = await self._move_back(found, Phase.ROLLED_BACK, ConditionReason.UNDONE, "", at)
+        # Before the phase, which is the end of it: a process that dies in between comes back here.
         await self._keepsakes.tidy(ObjectKey(found.metadata.namespace, found.spec.model_ref.name))
-        return found
+        return await self._move_back(found, Phase.ROLLED_BACK, ConditionReason.UNDONE, "", at)
 
     async def close(  # noqa: PLR0913 - one answer, all by name
         self,

@@ -32,6 +32,7 @@ def surroundings_of(
     return Surroundings(
         foreign=_foreign(entry, observation) if seen else "",
         other_decision=_other_decision(entry, ledger),
+        left_again=_left_again(entry, ledger),
         autoscaler=_autoscaler(entry, observation),
         lost_pod=_lost_pod(entry, observation),
     )
@@ -53,8 +54,8 @@ def _foreign(entry: LedgerEntry, observation: ModelObservation) -> str:
     return f"somebody set {now} replicas while {wanted} were decided"
 
 
-def _other_decision(entry: LedgerEntry, ledger: Ledger) -> str:
-    later = (
+def _later(entry: LedgerEntry, ledger: Ledger) -> tuple[LedgerEntry, ...]:
+    return tuple(
         one
         for one in ledger.of_model(entry.model)
         if one.acted
@@ -62,8 +63,19 @@ def _other_decision(entry: LedgerEntry, ledger: Ledger) -> str:
         and (one.executed_at or 0.0) >= (entry.executed_at or 0.0)
         and one.decided_at >= entry.decided_at
     )
-    found = next(later, None)
-    return f"{found.id} was executed meanwhile" if found is not None else ""
+
+
+def _other_decision(entry: LedgerEntry, ledger: Ledger) -> str:
+    later = _later(entry, ledger)
+    return f"{later[0].id} was executed meanwhile" if later else ""
+
+
+def _left_again(entry: LedgerEntry, ledger: Ledger) -> str:
+    """A way back that did not last is no chance event: the primary failed as it had before."""
+    if entry.direction is not Direction.PRIMARY:
+        return ""
+    again = [one for one in _later(entry, ledger) if one.direction is Direction.FALLBACK]
+    return f"{again[-1].id} had to leave the primary again" if again else ""
 
 
 def _autoscaler(entry: LedgerEntry, observation: ModelObservation) -> str:

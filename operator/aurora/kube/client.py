@@ -23,6 +23,7 @@ __all__ = ["KubeClient", "Listing"]
 JSON_PATCH = "application/json-patch+json"
 MERGE_PATCH = "application/merge-patch+json"
 APPLY_PATCH = "application/apply-patch+yaml"
+VERSION = Kind("", "v1", "version", "Info", namespaced=False)
 METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 
 
@@ -262,6 +263,12 @@ class KubeClient:
         await self._send(
             Request("delete", ref.kind, "DELETE", ref.path(), body=body, timeout_s=timeout_s)
         )
+
+    async def version(self) -> tuple[int, int]:
+        """Major and minor version of the API server, for example (1, 33)."""
+        found = await self._send(Request("get", VERSION, "GET", "/version"))
+        # Providers write the minor version as "33+".
+        return int(found["major"]), int(found["minor"].rstrip("+"))
 
     async def served(self, kind: Kind) -> bool:
         """Tell whether the API server serves a kind; asked for at most every 10 minutes."""

@@ -21,8 +21,8 @@ class Contract:
         signal: that is judged; None when the action promised nothing that can be measured.
         keeps: the promise is to stay below `limit`, not to improve.
         limit: the action is undone when the signal is measured above it, in the signal's unit.
-        without: what the signal would be without the action, where nothing before tells: nobody
-            was served, so every request would have failed.
+        without: what the signal would be without the action, where the cycles before cannot tell:
+            an outage that had just begun.
         allowed: with `without`, the signal has to stay below it for the action to have helped.
         decided_at, executed_at: seconds since the epoch.
     """
@@ -87,18 +87,21 @@ def contract_of(found: DecisionObject, *, executed_at: float) -> Contract:
 
 
 def _without(found: DecisionObject) -> float | None:
-    """An outage is known by its reason: the object holds changes of a signal, not its levels."""
+    """As the route rules set it: the object holds changes of a signal, not its levels."""
     spec = found.spec
     if spec.action is not Action.ROUTE or spec.direction != Direction.FALLBACK.value:
         return None
-    return 1.0 if spec.reason in OUTAGES else None
+    if spec.reason in OUTAGES:
+        return 1.0
+    measured = (one.value for one in spec.evidence if one.signal == Signal.SERVER_ERROR_RATIO)
+    return next((float(value) for value in measured), None)
 
 
 def _allowed(found: DecisionObject, without: float | None) -> float | None:
     effect = found.spec.expected_effect
     if without is None or effect is None or effect.high is None:
         return None
-    return float(Decimal(without) + effect.high)
+    return float(Decimal(str(without)) + effect.high)
 
 
 def _standing(parameters: Mapping[str, str]) -> int | None:

@@ -57,12 +57,14 @@ class Surroundings:
         other_decision: another Decision was executed.
         autoscaler: the autoscaler stepped.
         lost_pod: a pod that served was lost.
+        left_again: traffic that had returned to the primary had to leave it again.
     """
 
     foreign: str = ""
     other_decision: str = ""
     autoscaler: str = ""
     lost_pod: str = ""
+    left_again: str = ""
 
     @property
     def taken_over(self) -> str:
@@ -121,6 +123,8 @@ def settle(
         verification: when to measure and for how long.
     """
     at = state.at
+    if around.left_again:
+        return Outcome(OutcomeVerdict.REGRESSED, f"{around.left_again}.", at)
     if around.taken_over:
         return Outcome(OutcomeVerdict.CONFOUNDED, f"{around.taken_over}.", at)
     measured = window_of(contract, state, verification)
@@ -227,7 +231,7 @@ def _measure(
     measured = math.fsum(values) / len(values)
     unit = UNITS[signal]
     verdict = effect.verdict
-    if contract.allowed is not None and measured > contract.allowed:
+    if verdict is OutcomeVerdict.IMPROVED and measured > (contract.allowed or math.inf):
         # Better than no answer at all, and still not what was promised.
         verdict = OutcomeVerdict.NEUTRAL
     against = "allowed" if contract.keeps else "expected without the action"

@@ -171,7 +171,7 @@ def latency_unexplained(given: PlanInput) -> Candidate | None:
     ratio = given.state.saturation.slo_ratio
     if signal is None or ratio is None or ratio <= 1.0 or given.fallback_open:
         return None
-    factor = given.state.unexplained(signal)
+    factor = given.unexplained(signal)
     if factor is None or factor <= UNEXPLAINED:
         return None
     goal = given.state.objectives[signal]

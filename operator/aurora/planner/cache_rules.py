@@ -43,7 +43,7 @@ def arm(given: PlanInput) -> Candidate | None:
 
 def switch_on(given: PlanInput) -> Candidate | None:
     """Latency is high and requests repeat, or the user asks for the cache."""
-    if not given.state.armed or given.cache_on:
+    if not given.state.armed or given.cache_on or not _rolled_out(given):
         return None
     if given.spec.cache.mode is CacheMode.ON:
         return _candidate(
@@ -183,18 +183,22 @@ def _unharmed(given: PlanInput, mean: float | None) -> Effect | None:
     return Effect(Signal.LATENCY_MEAN, mean, mean, ARMING_LIMIT * mean, unit, by, keeps=True)
 
 
+def _rolled_out(given: PlanInput) -> bool:
+    """Every pod is of the current template and ready: each of them has the sidecar, or none."""
+    replicas = given.state.replicas
+    return replicas.spec is not None and replicas.ready == replicas.spec == replicas.updated
+
+
 def _calm(given: PlanInput) -> bool:
     """No fault, no breach near, nothing starting: a rollout now adds to no trouble.
 
     Settled as well: the latency that arming is held against must be of a whole window.
     """
-    state = given.state
-    replicas, pods = state.replicas, state.pods
-    whole = replicas.spec is not None and replicas.ready == replicas.spec == replicas.updated
+    state, pods = given.state, given.state.pods
     ratio = state.saturation.slo_ratio
     easy = ratio is None or ratio < _CALM_RATIO
     known = state.value(Signal.REQUEST_RATE) is not None
-    steady = whole and known and state.settled
+    steady = _rolled_out(given) and known and state.settled
     return steady and easy and not (pods.crash_looping or given.fallback_open)
 
 

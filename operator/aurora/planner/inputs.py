@@ -3,12 +3,14 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum, unique
+from typing import Final
 
 from aurora.observe.facts import AutoscalerFacts
 from aurora.observe.sample import UNITS, Sample, Signal
 from aurora.observe.snapshot import ModelObservation
 from aurora.planner.decision import Evidence
 from aurora.resources.modeldeployment import ModelDeploymentSpec
+from aurora.state.curve import place_of
 from aurora.state.system_state import SystemState
 
 __all__ = ["Doubt", "PlanInput", "confidence_from", "evidence_of", "less"]
@@ -56,6 +58,10 @@ def less(confidence: float, doubts: Iterable[Doubt]) -> float:
     return max(0.0, confidence - sum(doubt.value for doubt in doubts))
 
 
+SEEN_WINDOWS: Final = 3.0
+"""Windows at a load, or above it, from which on it counts as served before."""
+
+
 @dataclass(frozen=True, slots=True)
 class PlanInput:
     """One model in one cycle.
@@ -99,6 +105,19 @@ class PlanInput:
     def replicas(self) -> int | None:
         """Replicas that are wanted now, by whoever decides on them."""
         return self.state.replicas.spec
+
+    def unexplained(self, signal: Signal) -> float | None:
+        """How many times the latency that the load explains was measured.
+
+        None where that is not known, and where such a load was hardly seen before: what an
+        overload does to latency is not to be told from a fault by extrapolation.
+        """
+        load, curve = self.state.load.per_replica, self.state.capacity.curves.get(signal)
+        if load is None or load <= 0.0 or curve is None:
+            return None
+        here = place_of(load)
+        seen = sum(one.weight for one in curve.bins if one.place >= here)
+        return self.state.unexplained(signal) if seen >= SEEN_WINDOWS else None
 
     def doubts_about(self, *signals: Signal) -> list[Doubt]:
         """Doubts that follow from how the signals were measured."""

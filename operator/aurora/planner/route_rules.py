@@ -168,10 +168,9 @@ def _limit(given: PlanInput) -> float:
     return given.spec.triggers.error_rate_percent / 100
 
 
-def _effect(given: PlanInput, *, keeps: bool, outage: bool = False) -> Effect:
-    """Errors below the threshold that sends traffic away; without a ready pod all would fail."""
+def _effect(given: PlanInput, *, keeps: bool, without: float | None = None) -> Effect:
+    """Errors below the threshold that sends traffic away."""
     by = given.spec.autonomy.verification.after.total_seconds()
-    without = 1.0 if outage else None
     limit = _limit(given)
     return Effect(
         Signal.SERVER_ERROR_RATIO, 0.0, 0.0, limit, "ratio", by, keeps=keeps, without=without
@@ -208,9 +207,17 @@ def primary_failed(given: PlanInput) -> Candidate | None:
         evidence=failure.evidence,
         before={"route": "primary"},
         after={"route": "fallback"},
-        expected=_effect(given, keeps=False, outage=failure.reason in OUTAGES),
+        expected=_effect(given, keeps=False, without=_going_on(failure)),
         protective=True,
     )
+
+
+def _going_on(failure: Failure) -> float:
+    """The share of errors to expect without the switch: as measured, or all with no ready pod.
+
+    Cycles before cannot say it: the switch follows the first of them that failed.
+    """
+    return 1.0 if failure.reason in OUTAGES else failure.evidence[0].value
 
 
 def _doubts_about_names(given: PlanInput) -> tuple[Doubt, ...]:

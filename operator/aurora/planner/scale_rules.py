@@ -167,7 +167,7 @@ def _is_fault(given: PlanInput, sizing: Sizing) -> bool:
     """Whether a latency is high at a load that was served well before."""
     if not sizing.violated or sizing.limited_by is None:
         return False
-    factor = given.state.unexplained(sizing.limited_by)
+    factor = given.unexplained(sizing.limited_by)
     queued = (given.state.saturation.waiting_for_s or 0.0) > 0.0
     return factor is not None and factor > UNEXPLAINED and not queued
 

@@ -112,6 +112,11 @@ class AuroraController:
         return self._execute(found, pool, at)
 
     @property
+    def entries(self) -> tuple[LedgerEntry, ...]:
+        """Every decision that was carried out, as the guardrails see it."""
+        return tuple(self._entries.values())
+
+    @property
     def _ledger(self) -> Ledger:
         return Ledger.of(self._entries.values())
 

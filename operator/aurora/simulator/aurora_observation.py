@@ -5,7 +5,7 @@ scrape that is too old are missing, fewer pods than are ready make a number part
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from aurora.observe.facts import (
@@ -37,6 +37,7 @@ _FALLBACK: Final = ObjectKey("simulation", "fallback")
 _NAMES: Final = frozenset({"simulated"})  # the pool and its fallback serve the same model
 _WORKLOAD: Final = WorkloadKey("Deployment", *_KEY)
 _TEMPLATE: Final = "simulated"
+_DAY_S: Final = 86_400.0
 _PERCENTILES: Final = frozenset({Signal.LATENCY_P95, Signal.TTFT_P95, Signal.TPOT_P95})
 _GAUGES: Final = frozenset(
     {Signal.RUNNING, Signal.WAITING, Signal.KV_CACHE_RATIO, Signal.GPU_RATIO}
@@ -70,6 +71,7 @@ class Lookout:
     model: ModelDeployment
     _pods: list[PodFacts] = field(default_factory=list)
     _none_ready_since: float | None = None
+    _away_since: float | None = None
     _probed: int = 0
 
     @property
@@ -78,6 +80,8 @@ class Lookout:
 
     def observe(self, view: MetricsView, pool: PoolFacts, at: float) -> ModelObservation:
         """Show the pool as it is at `at`, seconds since the epoch."""
+        self._away_since = (self._away_since or at) if pool.to_fallback else None
+        view = self._of_who_answers(view, at)
         self._pods = _pods(self._pods, pool, at)
         self._none_ready_since = None if _serving(pool) else (self._none_ready_since or at)
         self._probed = self._probed + pool.ready if pool.to_fallback and pool.healthy else 0
@@ -97,6 +101,13 @@ class Lookout:
             probe=ProbeFacts(self._probed) if pool.to_fallback else None,
             signals=dict(_signals(view, pool, at, self.model.spec.metrics.min_samples)),
         )
+
+    def _of_who_answers(self, view: MetricsView, at: float) -> MetricsView:
+        """While the fallback answers, nothing from before the switch counts against it."""
+        if self._away_since is None:
+            return view
+        since = view.over(max(1.0, min(view.window_s, at - self._away_since)))
+        return replace(view, error_ratio=since.error_ratio, request_rate=since.request_rate)
 
 
 def _serving(pool: PoolFacts) -> int:
@@ -137,11 +148,11 @@ def _pod(name: str, at: float, start_s: float | None) -> PodFacts:
         key=ObjectKey(_KEY.namespace, f"{_KEY.name}-{name}"),
         uid=name,
         workload=_KEY.name,
-        created_at=at - (start_s or 0.0),
+        # A pod that was there before the run is too old to say anything about a start.
+        created_at=at - (_DAY_S if start_s is None else start_s),
         scheduled_at=None,
         ready=True,
-        # A pod that was there before the run says nothing about a start.
-        ready_at=at if start_s is not None else None,
+        ready_at=at,
         restarts=0,
         crash_looping=False,
         unschedulable="",

@@ -1,5 +1,6 @@
 """The state stage: one observation in; what is remembered and what is known out. Pure."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -173,8 +174,12 @@ def _capacity(
     """Learn once in half a window: readings in between say the same again."""
     capacity, load = memory.capacity, cycle.load.per_replica
     fresh = min(1.0, (cycle.at - capacity.at) / max(cycle.window_s, 1.0))
-    if not measured or fresh < MIN_FRESH or load is None or not _teaches(memory, cycle, load):
+    if not measured or fresh < MIN_FRESH or load is None or not _teaches(cycle, load):
         return capacity
+    if load_is_falling(memory.history, load, cycle.at - cycle.window_s - DRAIN_S):
+        measured = {s: v for s, v in measured.items() if _below(capacity, s, load, v[0])}
+        if not measured:
+            return capacity
     weighted = {s: (value, share * fresh) for s, (value, share) in measured.items()}
     return capacity.learned(weighted, load=load, at=cycle.at)
 
@@ -217,11 +222,20 @@ def _latencies(cycle: _Cycle) -> dict[Signal, tuple[float, float]]:
     return found
 
 
-def _teaches(memory: ModelMemory, cycle: _Cycle, load: float) -> bool:
+def _teaches(cycle: _Cycle, load: float) -> bool:
     """Whether the latency of this window belongs to its load per replica."""
-    if not cycle.settled or cycle.load.partial or load < MIN_LOAD:
-        return False
-    return not load_is_falling(memory.history, load, cycle.at - cycle.window_s - DRAIN_S)
+    return cycle.settled and not cycle.load.partial and load >= MIN_LOAD
+
+
+def _below(capacity: CapacityModel, signal: Signal, load: float, value: float) -> bool:
+    """Whether a latency is lower than what is known of its load.
+
+    While a burst drains, a latency is an upper bound of what the load by itself would cause. The
+    first requests of a burst are learned as they come, late at a load that is still low: without
+    the quiet after it, low load would seem slow for good.
+    """
+    found = capacity.estimate(signal, load)
+    return found is not None and math.log(value) < found.level
 
 
 def _moment(cycle: _Cycle) -> Moment:

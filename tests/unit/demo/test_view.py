@@ -8,7 +8,7 @@ from rich.console import Console, RenderableType
 
 from aurora.demo.judge import judge
 from aurora.demo.scenario import EPISODES
-from aurora.demo.screens import LineScreen
+from aurora.demo.screens import LineScreen, TableScreen
 from aurora.demo.view import live_table, model_line, summary_table
 from aurora.resources.vocabulary import OutcomeVerdict, Phase
 from tests.unit.demo.support import BEGUN, buckets, decision, scene
@@ -89,3 +89,13 @@ def test_a_log_gets_a_line_for_what_is_new_only() -> None:
     assert told(verdict=None, phase=Phase.VERIFYING) == []
     (line,) = told(verdict=OutcomeVerdict.IMPROVED)
     assert "Completed, Improved: ttftP95 was 0.3 s" in line
+
+
+def test_a_terminal_gets_the_table_drawn_in_place() -> None:
+    console = Console(width=120, file=StringIO(), force_terminal=True)
+    with TableScreen(console) as screen:
+        screen.show(scene(), (LOAD,), "20 s since warm")
+        screen.show(scene(decision()), (LOAD,), "21 s since warm")
+    drawn = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "21 s since warm" in drawn
+    assert "SCALE 2 to 4, 85 %" in drawn

@@ -32,7 +32,8 @@ ROUTE: dict[str, Any] = {
     "before": {"route": "primary"},
     "after": {"route": "fallback"},
 }
-ERRORS = Effect(Signal.SERVER_ERROR_RATIO, 0.0, 0.0, 0.05, "ratio", 120.0)
+ERRORS = Effect(Signal.SERVER_ERROR_RATIO, 0.0, 0.0, 0.05, "ratio", 120.0, without=0.42)
+HALF = Evidence(Signal.SERVER_ERROR_RATIO.value, 0.42, "ratio", NOW)
 OUTAGE = Effect(Signal.SERVER_ERROR_RATIO, 0.0, 0.0, 0.05, "ratio", 120.0, without=1.0)
 
 
@@ -50,7 +51,10 @@ OUTAGE = Effect(Signal.SERVER_ERROR_RATIO, 0.0, 0.0, 0.05, "ratio", 120.0, witho
             },
             id="a floor let go, that keeps a limit",
         ),
-        pytest.param(ROUTE | {"reason": PlanReason.SERVER_ERRORS, "expected": ERRORS}, id="errors"),
+        pytest.param(
+            ROUTE | {"reason": PlanReason.SERVER_ERRORS, "expected": ERRORS, "evidence": (HALF,)},
+            id="errors",
+        ),
         pytest.param(
             ROUTE | {"reason": PlanReason.NO_READY_ENDPOINT, "expected": OUTAGE}, id="an outage"
         ),

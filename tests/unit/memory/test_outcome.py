@@ -335,18 +335,35 @@ def failing_before(ratio: float) -> ModelMemory:
     ("errors", "expected"),
     [
         pytest.param(0.0, V.IMPROVED, id="the fallback answers"),
+        pytest.param(0.3, V.NEUTRAL, id="better, and still not what was promised"),
         pytest.param(0.5, V.NEUTRAL, id="as bad as the primary was"),
         pytest.param(0.9, V.REGRESSED, id="worse than the primary was"),
     ],
 )
-def test_a_fallback_is_compared_with_the_errors_before(
+def test_a_fallback_is_compared_with_the_errors_that_sent_callers_there(
     errors: float, expected: OutcomeVerdict
 ) -> None:
+    """The cycles before the first one that failed were fine, and say nothing."""
     state = after(since(load=40.0, server_error_ratio=errors))
-    found = judged(contract(**ROUTED), state, before=failing_before(0.5))
+    asked = contract(without=0.5, allowed=0.05, **ROUTED)
+    found = judged(asked, state, before=failing_before(0.0))
     assert verdict(found) is expected
     assert found is not None
     assert found.undo is (expected is V.REGRESSED)
+
+
+@pytest.mark.parametrize(
+    ("errors", "expected"),
+    [
+        pytest.param(0.0, V.IMPROVED, id="fewer"),
+        pytest.param(0.5, V.NEUTRAL, id="as many"),
+    ],
+)
+def test_errors_with_no_contract_of_their_own_are_expected_to_go_on(
+    errors: float, expected: OutcomeVerdict
+) -> None:
+    state = after(since(server_error_ratio=errors))
+    assert verdict(judged(contract(**ROUTED), state, before=failing_before(0.5))) is expected
 
 
 @pytest.mark.parametrize(
@@ -372,7 +389,8 @@ def test_after_an_outage_any_answer_counts_up_to_the_threshold(
 
 def test_a_fallback_that_nobody_calls_is_no_data() -> None:
     silent = tuple(one._replace(errors=None) for one in since())
-    found = judged(contract(**ROUTED), after(silent), before=failing_before(0.5))
+    asked = contract(without=0.5, allowed=0.05, **ROUTED)
+    found = judged(asked, after(silent), before=failing_before(0.5))
     assert verdict(found) is V.NO_DATA
 
 

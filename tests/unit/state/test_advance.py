@@ -119,6 +119,18 @@ def test_a_queue_that_drains_does_not_teach_that_low_load_is_slow() -> None:
     assert after.mean == pytest.approx(before.mean, rel=0.1)
 
 
+def test_low_load_that_is_fast_is_believed_even_while_a_burst_drains() -> None:
+    clock = Clock()
+    for _ in range(40):  # the first requests of a burst: little load yet, and late already
+        clock.cycle({**busy(2.0), TTFT: 4.0})
+    clock.cycle(busy(15.0))
+    before = clock.memory.capacity
+    for _ in range(4):
+        clock.cycle(busy(2.0))
+    after = clock.memory.capacity
+    assert after.effective_samples(TTFT) > before.effective_samples(TTFT)
+
+
 def test_a_new_pod_template_begins_anew() -> None:
     clock = taught()
     state = clock.cycle(busy(10.0), target=target(template_hash="t2"))
