@@ -58,8 +58,8 @@ async def test_a_fault_with_one_model_stays_with_it(
     real = getattr(where, name)
 
     def breaks(*args: Any, **kwargs: Any) -> Any:
-        every = str([*args, *kwargs.values()])
-        if "name='b'" in every or "b-scale" in every:
+        about = str(args[:2])
+        if "name='b'" in about or "b-scale" in about:
             raise fault
         return real(*args, **kwargs)
 

@@ -1,6 +1,7 @@
 """The projections of one Decision: object, annotation, Event, log line, metric labels."""
 
 import json
+import math
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal as Number
 from typing import Any
@@ -26,7 +27,13 @@ _MESSAGE_LIMIT = 1024
 
 
 def number(value: float) -> str:
-    """A decimal string with six significant digits: objects hold no floats."""
+    """A decimal string with six significant digits: objects hold no floats.
+
+    Raises:
+        ValueError: NaN or infinity, which no reading and no effect may be.
+    """
+    if not math.isfinite(value):
+        raise ValueError(f"{value} cannot be written as a decimal")
     # What is far below any unit's noise would not fit into a decimal string.
     short = round(float(f"{value:.6g}"), 12) + 0.0
     text = format(Number(repr(short)), "f")
