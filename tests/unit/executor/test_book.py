@@ -1,0 +1,87 @@
+"""Decision objects: made once, found again after a crash, and never another model's."""
+
+from typing import Any
+
+import pytest
+
+from aurora.critic.reasons import CheckReason
+from aurora.critic.verdict import Approved, NeedsApproval
+from aurora.errors import ConflictError
+from aurora.executor.book import DecisionBook
+from aurora.kube.control import ControlSwitch
+from aurora.kube.kinds import CONFIG_MAP, DECISION
+from aurora.kube.writer import Writer
+from aurora.resources.vocabulary import Phase, Risk, Tier
+from tests.support.builders import NOW
+from tests.support.fakecluster import FakeCluster
+from tests.support.situations import decision
+
+YES = Approved(Tier.AUTO, Risk.LOW)
+MAYBE = NeedsApproval(CheckReason.MODE_RECOMMEND, "the mode is Recommend", Risk.LOW)
+
+
+class Fence:
+    def remaining_s(self) -> float:
+        return 30.0
+
+
+@pytest.fixture
+def cluster() -> FakeCluster:
+    made = FakeCluster(wall=lambda: NOW)
+    name = {"name": "aurora-control", "namespace": "aurora-system"}
+    made.put(CONFIG_MAP, {"metadata": name, "data": {"stop": "false"}})
+    return made
+
+
+def book_of(cluster: Any) -> DecisionBook:
+    switch = ControlSwitch(cluster, namespace="aurora-system")
+    return DecisionBook(cluster, Writer(cluster, fence=Fence(), switch=switch), seen=lambda _: None)
+
+
+async def test_an_object_and_its_first_phase(cluster: FakeCluster) -> None:
+    opened = await book_of(cluster).open(decision(), YES, at=NOW)
+    assert opened.status.phase is Phase.APPROVED
+    assert opened.status.decided_by == "aurora"
+    asked = await book_of(cluster).open(decision(id="other"), MAYBE, at=NOW)
+    assert asked.status.phase is Phase.AWAITING_APPROVAL
+    assert not asked.status.decided_by
+
+
+async def test_opening_again_after_a_crash_finds_what_was_made(cluster: FakeCluster) -> None:
+    first = await book_of(cluster).open(decision(), YES, at=NOW)
+    again = await book_of(cluster).open(decision(), YES, at=NOW)
+    assert again.metadata.uid == first.metadata.uid
+    assert len(cluster.all_of(DECISION)) == 1
+
+
+async def test_a_namesake_is_never_taken_for_ones_own(cluster: FakeCluster) -> None:
+    await book_of(cluster).open(decision(), YES, at=NOW)
+    with pytest.raises(ConflictError):
+        await book_of(cluster).open(decision(fingerprint="another"), YES, at=NOW)
+
+
+async def test_the_same_step_twice_is_one_write(cluster: FakeCluster) -> None:
+    book = book_of(cluster)
+    opened = await book.open(decision(), YES, at=NOW)
+    moved = await book.move(opened, Phase.VERIFYING, at=NOW)
+    before = len(cluster.writes)
+    assert await book.move(moved, Phase.VERIFYING, at=NOW + 60) == moved
+    assert len(cluster.writes) == before
+
+
+async def test_a_step_on_what_changed_meanwhile_is_refused(cluster: FakeCluster) -> None:
+    book = book_of(cluster)
+    opened = await book.open(decision(), YES, at=NOW)
+    await book.move(opened, Phase.EXECUTING, at=NOW)
+    with pytest.raises(ConflictError):
+        await book.move(opened, Phase.VERIFYING, at=NOW)
+
+
+async def test_a_repeat_is_counted(cluster: FakeCluster) -> None:
+    book = book_of(cluster)
+    opened = await book.open(decision(), YES, at=NOW)
+    once = await book.repeat(opened, at=NOW + 3600)
+    twice = await book.repeat(once, at=NOW + 7200)
+    assert (twice.status.repeats, twice.status.phase) == (2, Phase.APPROVED)
+    assert twice.status.last_seen is not None
+    assert twice.status.last_seen.timestamp() == NOW + 7200
