@@ -10,7 +10,7 @@ MINUTES ?= 30
 HELM ?= helm
 export PYTHONUTF8 := 1
 
-.PHONY: help setup embeddings demo test check format generate lock e2e bench clean
+.PHONY: help setup embeddings demo test lint check format generate lock e2e bench clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,7 +41,7 @@ test: setup ## Set everything up and run the tests, on a real API server and a r
 	$(BIN)/aurora local build
 	$(BIN)/pytest -m "not e2e"
 
-check: setup ## Format, lint, types, import contracts, fast tests, generated files clean
+lint: setup ## Format, lint, types, import contracts, generated files clean
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
@@ -49,6 +49,8 @@ check: setup ## Format, lint, types, import contracts, fast tests, generated fil
 	$(BIN)/python -m aurora.resources.generate --check
 	$(BIN)/python -m aurora.config_reference --check
 	$(BIN)/python -m aurora.packaging --check --helm "$(HELM)"
+
+check: lint ## Before each commit: lint and the fast tests
 	$(BIN)/pytest tests/unit $(wildcard tests/cycle)
 
 format: setup ## Format the code
