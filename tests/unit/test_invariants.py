@@ -2,9 +2,11 @@
 
 import itertools
 import math
+import random
 from dataclasses import replace
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
@@ -59,6 +61,15 @@ def readings(at: float) -> st.SearchStrategy[dict[Signal, Reading]]:
 
 
 @st.composite
+def healthy(draw: Any, at: float) -> dict[Signal, Reading]:
+    """Whole readings, one of which may be anything."""
+    load = draw(st.floats(0.0, 60.0))
+    found = dict(signals(request_rate=load, ttft_p95=draw(st.floats(0.01, 9.0))))
+    found[draw(st.sampled_from(Signal))] = draw(sampled(at))
+    return found
+
+
+@st.composite
 def observations(draw: Any, at: float = NOW) -> ModelObservation:
     replicas = draw(st.integers(0, 12))
     ready = draw(st.integers(0, replicas))
@@ -66,6 +77,8 @@ def observations(draw: Any, at: float = NOW) -> ModelObservation:
     high = draw(st.integers(low, 10))
     floor = draw(st.integers(0, 12))
     scaler = autoscaler(floor, draw(st.integers(max(1, floor), 14)), paused=draw(st.booleans()))
+    if draw(st.booleans()):
+        ready = replicas  # a settled model, from which something can be taken away
     pods = tuple(
         pod(
             n,
@@ -83,7 +96,11 @@ def observations(draw: Any, at: float = NOW) -> ModelObservation:
             objectives={"errorRatePercent": 1},
             autonomy={"cooldown": {"up": "0s", "down": "0s"}, "budgets": []},
         ),
-        target=target(replicas, ready_replicas=ready, updated_replicas=draw(st.integers(0, 12))),
+        target=target(
+            replicas,
+            ready_replicas=ready,
+            updated_replicas=draw(st.sampled_from([replicas, replicas, ready])),
+        ),
         autoscalers=draw(st.sampled_from([(), (), (scaler,)])),
         pods=pods,
         service=service(),
@@ -97,7 +114,7 @@ def observations(draw: Any, at: float = NOW) -> ModelObservation:
         fallback_service=service("spare"),
         fallback_endpoints=endpoints(draw(st.integers(0, 2)), name="spare"),
         probe=draw(st.one_of(st.none(), st.just(ProbeFacts(20)))),
-        signals=draw(readings(at)),
+        signals=draw(st.one_of(readings(at), healthy(at))),
     )
 
 
@@ -137,6 +154,23 @@ def test_replicas_stay_within_their_bounds(seen: ModelObservation, memory: Model
     assert after != before
     assert after >= scaling.min_replicas
     assert after <= high or high < after < before, "only a step towards the bounds is outside"
+
+
+@SLOW
+@given(observations(), MEMORIES)
+def test_no_proposal_leaves_the_bounds_either(seen: ModelObservation, memory: ModelMemory) -> None:
+    """The critic is the second to look, not the first."""
+    scaling = seen.model.spec.scaling
+    assert scaling is not None
+    high = min([scaling.max_replicas, *(one.ceiling for one in seen.autoscalers)])
+    for one in candidates(planned(seen, memory=memory, adopted_floor=1)):
+        if one.action is not Action.SCALE or one.reason == "BelowMinimum":
+            continue
+        before, after = int(one.before["replicas"]), int(one.after["replicas"])
+        assert after >= min(before, scaling.min_replicas)
+        assert after <= max(before, high)
+        if after < before:
+            assert before - after <= max(1, before // 4), "a quarter at a time"
 
 
 @SLOW
@@ -222,12 +256,13 @@ class Operation(RuleBasedStateMachine):
     """One model over hours: load, faults and time as they come; effects and measurements as the
     executor would bring them about."""
 
-    BUDGET, PER_S = 3, 3600.0
+    BUDGET, PER_S = 2, 3600.0
 
     def __init__(self) -> None:
         super().__init__()
         self.at = NOW
         self.replicas = self.ready = 2
+        self.stuck = False
         self.load, self.errors, self.visible = 6.0, 0.0, True
         self.memory = taught(6.0)
         self.entries: dict[str, LedgerEntry] = {}
@@ -250,9 +285,9 @@ class Operation(RuleBasedStateMachine):
     def metrics_come_and_go(self, visible: bool) -> None:
         self.visible = visible
 
-    @rule()
-    def pods_become_ready(self) -> None:
-        self.ready = self.replicas
+    @rule(stuck=st.booleans())
+    def pods_come_or_not(self, stuck: bool) -> None:
+        self.stuck = stuck
 
     @rule(verdict=st.sampled_from(list(OutcomeVerdict)))
     def what_is_open_is_measured(self, verdict: OutcomeVerdict) -> None:
@@ -271,6 +306,8 @@ class Operation(RuleBasedStateMachine):
 
     def _cycle(self) -> None:
         self.at += CYCLE_S
+        if not self.stuck:
+            self.ready = self.replicas
         seen = self._seen()
         self.memory, state = advance(self.memory, seen, self.at)
         ledger = Ledger.of(self.entries.values())
@@ -385,6 +422,30 @@ class Operation(RuleBasedStateMachine):
         for before, after in itertools.pairwise(acted):
             if after.direction is Direction.DOWN:
                 assert (after.executed_at or 0.0) - (before.executed_at or 0.0) >= 900.0
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_hours_of_any_weather(seed: int) -> None:
+    """The same rules on a path that is known to meet every action often."""
+    weather, one = random.Random(seed), Operation()
+    for _ in range(70):
+        one.load_changes(weather.choice([1.0, 4.0, 12.0, 30.0, 60.0]))
+        one.errors_change(weather.choice([0.0, 0.0, 0.0, 0.5]))
+        one.metrics_come_and_go(weather.random() < 0.8)
+        one.time_passes(weather.randint(4, 40))
+        one.what_is_open_is_measured(weather.choice(list(OutcomeVerdict)))
+        for check in (
+            one.replicas_are_within_bounds,
+            one.one_action_is_in_flight,
+            one.the_budget_is_kept_by_all_but_protections,
+            one.protections_keep_two_cycles_apart,
+            one.alerts_are_told_hourly_at_most,
+            one.a_cooldown_is_kept_before_anything_is_taken_away,
+        ):
+            check()
+    kinds = {(entry.action, entry.direction) for entry in one.done}
+    assert {(Action.SCALE, Direction.UP), (Action.SCALE, Direction.DOWN)} <= kinds
+    assert (Action.ROUTE, Direction.FALLBACK) in kinds
 
 
 Operation.TestCase.settings = settings(
