@@ -71,6 +71,11 @@ def guarded(own_namespace: Kubectl) -> Iterator[Kubectl]:
     install(own_namespace)
     yield own_namespace
     own_namespace("delete", "-f", "-", manifest=[*policies(), *EVERYBODY_MAY]).ok()
+    probe = in_namespace(DECISION)
+    eventually(
+        lambda: not own_namespace("create", "--dry-run=server", "-f", "-", manifest=probe).refused,
+        what="the admission policy leaving",
+    )
 
 
 def install(kubectl: Kubectl) -> None:

@@ -391,7 +391,7 @@ async def test_callers_are_not_sent_to_a_fallback_that_serves_another_name(world
         wanted = {"action": "ROUTE", "phase": "Rejected"}
         found = await eventually(lambda: world.decisions(**wanted), within_s=40)
         await world.cycles(5)
-        assert len(await world.decisions()) == len(found) == 1
+        assert len(await world.decisions(action="ROUTE")) == len(found) == 1
         assert await _selects(world, "llama")
         assert world.metric("aurora_cycle_queries") <= 10
     told = "the fallback serves 'llama-1b' and the primary 'llama-8b'"

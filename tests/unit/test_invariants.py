@@ -378,6 +378,7 @@ class Operation(RuleBasedStateMachine):
             fallback_endpoints=endpoints(1, name="spare"),
             model_names=frozenset({"llama"}),
             fallback_model_names=frozenset({"llama"}),
+            probe=ProbeFacts(20),
             signals=fresh if self.visible else dark,
         )
 
@@ -424,16 +425,18 @@ class Operation(RuleBasedStateMachine):
                 assert (after.executed_at or 0.0) - (before.executed_at or 0.0) >= 900.0
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(3))
 def test_hours_of_any_weather(seed: int) -> None:
     """The same rules on a path that is known to meet every action often."""
     weather, one = random.Random(seed), Operation()
-    for _ in range(70):
-        one.load_changes(weather.choice([1.0, 4.0, 12.0, 30.0, 60.0]))
-        one.errors_change(weather.choice([0.0, 0.0, 0.0, 0.5]))
-        one.metrics_come_and_go(weather.random() < 0.8)
-        one.time_passes(weather.randint(4, 40))
-        one.what_is_open_is_measured(weather.choice(list(OutcomeVerdict)))
+    for hour in range(24):
+        one.load_changes([2.0, 2.0, 12.0, 40.0][hour % 4])
+        failing = hour in {9, 17}
+        one.errors_change(0.5 if failing else 0.0)
+        one.metrics_come_and_go(failing or weather.random() < 0.9)
+        one.time_passes(weather.randint(80, 160))
+        verdict = OutcomeVerdict.IMPROVED if failing else weather.choice(list(OutcomeVerdict))
+        one.what_is_open_is_measured(verdict)
         for check in (
             one.replicas_are_within_bounds,
             one.one_action_is_in_flight,
@@ -443,9 +446,8 @@ def test_hours_of_any_weather(seed: int) -> None:
             one.a_cooldown_is_kept_before_anything_is_taken_away,
         ):
             check()
-    kinds = {(entry.action, entry.direction) for entry in one.done}
-    assert {(Action.SCALE, Direction.UP), (Action.SCALE, Direction.DOWN)} <= kinds
-    assert (Action.ROUTE, Direction.FALLBACK) in kinds
+    kinds = {entry.direction for entry in one.done}
+    assert {Direction.UP, Direction.DOWN, Direction.FALLBACK, Direction.PRIMARY} <= kinds
 
 
 Operation.TestCase.settings = settings(
