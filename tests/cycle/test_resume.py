@@ -25,7 +25,7 @@ class Story:
     begin: Callable[[World], object]
     effects: tuple[tuple[str, str], ...]
     end: Callable[[World], object]
-    cycles: int = 30
+    cycles: int = 14
 
 
 def _too_few(world: World) -> None:
@@ -91,7 +91,7 @@ STORIES = {
         lambda w: w.cluster.peek(Ref(HPA, NAMESPACE, "llama"))["spec"]["minReplicas"],
     ),
     "ROUTE": Story(_failing, (("Service/llama", "/spec/selector"),), lambda w: w.selector()),
-    "SCALE and its undo": Story(_pods_never_come, SCALED * 2, lambda w: w.replicas(), cycles=45),
+    "SCALE and its undo": Story(_pods_never_come, SCALED * 2, lambda w: w.replicas(), cycles=28),
     "ALERT": Story(_confused, (), lambda w: len(w.people.told) <= 1),
     "a new autoscaler": Story(
         _created,

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -46,9 +47,12 @@ async def eventually(
 
 
 async def install_crds(client: KubeClient) -> None:
+    """Apply the CRDs; one that an earlier test is still deleting is waited for first."""
     for path in sorted(CRD_FOLDER.glob("*.yaml")):
         manifest = yaml.safe_load(path.read_text())
-        existing = await client.get(Ref(CRDS, "", manifest["metadata"]["name"]))
+        ref = Ref(CRDS, "", manifest["metadata"]["name"])
+        await eventually(partial(_stays, client, ref), within_s=60)
+        existing = await client.get(ref)
         await client.apply(CRDS, manifest, field_manager="tests", existing=existing)
 
     async def all_served() -> bool:
@@ -59,6 +63,11 @@ async def install_crds(client: KubeClient) -> None:
             await fresh.close()
 
     await eventually(all_served)
+
+
+async def _stays(client: KubeClient, ref: Ref) -> bool:
+    found = await client.get(ref)
+    return found is None or "deletionTimestamp" not in found["metadata"]
 
 
 @asynccontextmanager

@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -355,6 +356,12 @@ async def _installed_crds(client: KubeClient) -> AsyncIterator[None]:
             found = await client.get(Ref(CRDS, "", name))
             if found is not None:
                 await client.delete(Ref(CRDS, "", name), uid=found["metadata"]["uid"])
+                await until(partial(_has_left, client, name), f"CRD {name} has left", within_s=60)
+
+
+async def _has_left(client: KubeClient, name: str) -> bool:
+    """A definition on its way out still takes a patch, and takes it along when it goes."""
+    return await client.get(Ref(CRDS, "", name)) is None
 
 
 async def _install(client: KubeClient) -> bool:
