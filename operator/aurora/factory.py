@@ -33,7 +33,15 @@ from aurora.kube.connection import Connection
 from aurora.kube.control import ControlSwitch
 from aurora.kube.counter import RequestCounter
 from aurora.kube.events import EventRecorder
-from aurora.kube.kinds import DECISION, LEASE, OPTIONAL_KINDS, WATCHED_KINDS, Kind, Ref
+from aurora.kube.kinds import (
+    DECISION,
+    LEASE,
+    MODEL_DEPLOYMENT,
+    OPTIONAL_KINDS,
+    WATCHED_KINDS,
+    Kind,
+    Ref,
+)
 from aurora.kube.lease import LeaderLease
 from aurora.kube.writer import Writer
 from aurora.memory.casebook import Casebook
@@ -139,10 +147,15 @@ def _cycle(  # noqa: PLR0913 - the process's resources, all by name
     book = DecisionBook(
         client, writer, seen=lambda body: fleet.apply_event(DECISION, "MODIFIED", body)
     )
+    keepsakes = Keepsakes(
+        client,
+        writer,
+        events,
+        notifier,
+        seen=lambda body: fleet.apply_event(MODEL_DEPLOYMENT, "MODIFIED", body),
+    )
     followup = FollowUp(
-        dispatcher=Dispatcher(
-            book, effects, Keepsakes(client, writer, events, notifier), Records(store)
-        ),
+        dispatcher=Dispatcher(book, effects, keepsakes, Records(store)),
         book=book,
         restorer=Restorer(client, writer, effects),
         keeper=keeper,

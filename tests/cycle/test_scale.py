@@ -1,6 +1,7 @@
 """SCALE through the whole loop."""
 
 from pathlib import Path
+from typing import Any
 
 from aurora.kube.kinds import MODEL_DEPLOYMENT, Ref
 from aurora.resources.names import ORIGINAL_ANNOTATION
@@ -97,3 +98,19 @@ async def test_a_scale_down_that_breaks_the_objective_is_undone_and_remembered(
     model = world.cluster.peek(Ref(MODEL_DEPLOYMENT, NAMESPACE, "llama"))
     assert ORIGINAL_ANNOTATION not in model["metadata"]["annotations"], "all stands as found"
     assert "finalizers" not in model["metadata"]
+
+
+async def test_its_own_writes_do_not_stand_in_the_way_of_the_status(tmp_path: Path) -> None:
+    """Watch events come after the cycle that caused them, as they do on a busy API server."""
+    world = overloaded(tmp_path)
+    late: list[tuple[Any, ...]] = []
+    async with operator(world) as run:
+        world.cluster.listeners[:] = [lambda *event: late.append(event)]
+        while world.phases(action="SCALE") != ["Verifying"]:
+            await run.cycles()
+            for event in late:
+                run.fleet.apply_event(*event)
+            late.clear()
+        labels = {"stage": "status", "error": "ConflictError"}
+        found = run.telemetry.registry.get_sample_value("aurora_model_failures_total", labels)
+    assert not found

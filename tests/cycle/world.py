@@ -459,7 +459,13 @@ async def _cycle(
         instance="test",
         now=lambda: datetime.fromtimestamp(world.clock.at, UTC),
     )
-    keepsakes = Keepsakes(cluster, writer, events, world.people)
+    keepsakes = Keepsakes(
+        cluster,
+        writer,
+        events,
+        world.people,
+        seen=lambda body: fleet.apply_event(MODEL_DEPLOYMENT, "MODIFIED", body),
+    )
     followup = FollowUp(
         dispatcher=Dispatcher(book, effects, keepsakes, Records(store)),
         book=book,

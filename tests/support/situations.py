@@ -61,10 +61,12 @@ def series(load: float, *, until: float = NOW - CYCLE_S, hours: float = 1.0) -> 
     return found
 
 
-def moment(at: float, *, load: float = 4.0, ready: int = 2, **latencies: float) -> Moment:
+def moment(
+    at: float, *, load: float = 4.0, ready: int = 2, hits: float | None = None, **latencies: float
+) -> Moment:
     values = {Signal[name.upper()]: value for name, value in latencies.items()}
     errors = values.pop(Signal.SERVER_ERROR_RATIO, 0.0)
-    return Moment(at, load, ready, 4.0, tuple(values.get(s) for s in LATENCIES), errors)
+    return Moment(at, load, ready, 4.0, tuple(values.get(s) for s in LATENCIES), errors, hits)
 
 
 def history(load: float = 4.0, *, ready: int = 2, until: float = NOW, **over: float) -> Any:

@@ -1,6 +1,6 @@
 """What a decision leaves on other objects: old values, annotations, Events, messages."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import structlog
@@ -23,6 +23,7 @@ __all__ = ["Keepsakes", "Notifier"]
 log = structlog.get_logger(__name__)
 
 _ATTEMPTS = 3
+_GOING = "deletionTimestamp"
 
 
 class Notifier(Protocol):
@@ -32,15 +33,27 @@ class Notifier(Protocol):
 
 
 class Keepsakes:
-    """Writes what tells of a decision. Old values are a must; the rest never stops the loop."""
+    """Writes what tells of a decision. Old values are a must; the rest never stops the loop.
+
+    Args:
+        seen: takes each ModelDeployment as it was written: the status of the same cycle is
+            guarded by its new resourceVersion.
+    """
 
     def __init__(
-        self, client: KubeClient, writer: Writer, events: EventRecorder, notifier: Notifier
+        self,
+        client: KubeClient,
+        writer: Writer,
+        events: EventRecorder,
+        notifier: Notifier,
+        *,
+        seen: Callable[[Mapping[str, Any]], object],
     ) -> None:
         self._client = client
         self._writer = writer
         self._events = events
         self._notifier = notifier
+        self._seen = seen
 
     async def keep_originals(self, model: ObjectKey, changes: Sequence[Change]) -> None:
         """Remember the old values on the ModelDeployment; raises when that is not possible."""
@@ -124,5 +137,10 @@ class Keepsakes:
         """Tell people outside of the cluster."""
         await self._notifier.notify(found)
 
-    async def _patch(self, ref: Ref, operations: list[Operation]) -> dict[str, Any] | None:
-        return await self._writer.patch_json(ref, operations) if operations else None
+    async def _patch(self, ref: Ref, operations: list[Operation]) -> None:
+        if not operations:
+            return
+        written = await self._writer.patch_json(ref, operations)
+        # One that goes may be gone by now: its event was later than this answer, or earlier.
+        if ref.kind == MODEL_DEPLOYMENT and written and not written["metadata"].get(_GOING):
+            self._seen(written)

@@ -6,6 +6,8 @@ from typing import Final
 
 from aurora.memory.contract import Contract
 from aurora.observe.sample import Signal
+from aurora.planner.decision import Direction
+from aurora.resources.vocabulary import Action
 from aurora.state.counterfactual import (
     MIN_ERROR_SPREAD,
     Expected,
@@ -25,6 +27,8 @@ LOAD_PROBABILITY: Final = 0.98
 """A mean load outside of this range of the forecast makes the comparison meaningless."""
 BEFORE: Final = 8
 """Cycles before the action whose level is taken to have gone on."""
+HIT_S: Final = 0.001
+"""What the cache takes to answer, about (docs/cache-sidecar.md)."""
 
 
 def expected_of(
@@ -39,6 +43,8 @@ def expected_of(
         return None if contract.limit is None else _constant(signal, contract.limit, window)
     if contract.without is not None:
         return _constant(signal, contract.without, window)
+    if _switches_cache_on(contract, signal):
+        return _expected_of_misses(window)
     if signal in LATENCIES and contract.replicas_before is not None:
         return expected_without_action(
             before,
@@ -48,6 +54,40 @@ def expected_of(
             window_s=window_s,
         )
     return expected_unchanged(before.history[-BEFORE:], window, signal=signal, window_s=window_s)
+
+
+def _switches_cache_on(contract: Contract, signal: Signal) -> bool:
+    on = contract.action is Action.CACHE and contract.direction is Direction.ON
+    return on and signal is Signal.LATENCY_MEAN
+
+
+def _expected_of_misses(window: Sequence[Moment]) -> Expected | None:
+    """Every request would have taken what the misses beside the hits took.
+
+    Misses and hits meet the same pods at the same time, whatever else goes on there, so the misses
+    are the control group: their mean follows from the mean of all and the share of hits. Without
+    the cache the engine would have had the work of the hits too, so this credits it with too little
+    rather than too much.
+    """
+    place = LATENCIES.index(Signal.LATENCY_MEAN)
+    points: list[ExpectedPoint] = []
+    for moment in window:
+        mean, hits = moment.latencies[place], moment.hits
+        if mean is None or hits is None or hits >= 1.0 or mean <= hits * HIT_S:
+            continue
+        missed = (mean - hits * HIT_S) / (1.0 - hits)
+        points.append(ExpectedPoint(moment.at, math.log(missed), 0.0, 0))
+    if not points:
+        return None
+    typical = math.exp(math.fsum(p.level for p in points) / len(points))
+    return Expected(
+        Signal.LATENCY_MEAN,
+        tuple(points),
+        ONE_READING_SPREAD,
+        0.0,
+        logarithmic=True,
+        interval=Interval(typical, typical, typical),
+    )
 
 
 def _constant(signal: Signal, value: float, window: Sequence[Moment]) -> Expected | None:

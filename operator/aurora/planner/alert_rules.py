@@ -68,12 +68,12 @@ def fallback_failing(given: PlanInput) -> Candidate | None:
 
 
 def error_objective_missed(given: PlanInput) -> Candidate | None:
-    """More server errors than the objective allows, too few to route away from."""
+    """More server errors than the objective allows, for a while, too few to route away from."""
     goal = given.spec.objectives.error_rate_percent
     found = evidence_of(given, Signal.SERVER_ERROR_RATIO, threshold=(goal or 0) / 100)
     if goal is None or not found or failure_of(given) is not None:
         return None
-    if not _surely_above(given, Signal.SERVER_ERROR_RATIO, goal / 100):
+    if not _surely_above(given, Signal.SERVER_ERROR_RATIO, goal / 100) or not _lasts(given, goal):
         return None
     return _alert(
         PlanReason.ERROR_OBJECTIVE_MISSED,
@@ -186,6 +186,21 @@ def latency_unexplained(given: PlanInput) -> Candidate | None:
         confidence_from([*given.doubts_about(signal), Doubt.EFFECT_ESTIMATED]),
         "Look at the pods: throttled or shared GPUs, slow storage, a slower model version.",
     )
+
+
+def _lasts(given: PlanInput, goal_percent: float) -> bool:
+    """Whether every reading of a whole window missed the objective.
+
+    A fault that begins passes through every share between none and all: the first reading above
+    the objective is often only that, and a cycle later a ROUTE.
+    """
+    reading = given.state.reading(Signal.SERVER_ERROR_RATIO)
+    history = given.state.history
+    if not isinstance(reading, Sample) or not history:
+        return False
+    began = given.at - (reading.window_s or 0.0)
+    errors = [m.errors for m in history if m.at >= began and m.errors is not None]
+    return history[0].at <= began and bool(errors) and min(errors) > goal_percent / 100
 
 
 def _surely_above(given: PlanInput, signal: Signal, limit: float) -> bool:

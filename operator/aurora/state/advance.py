@@ -247,6 +247,7 @@ def _moment(cycle: _Cycle) -> Moment:
         in_flight=in_flight(cycle.readings),
         latencies=tuple([values.get(s) for s in LATENCIES]),
         errors=values.get(Signal.SERVER_ERROR_RATIO),
+        hits=values.get(Signal.CACHE_HIT_RATIO),
     )
 
 

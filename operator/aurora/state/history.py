@@ -31,6 +31,7 @@ class Moment(NamedTuple):
         ready: ready replicas.
         latencies: in the order of `LATENCIES`, seconds.
         errors: share of requests that the server failed.
+        hits: share of requests that the cache answered.
     """
 
     at: float
@@ -39,6 +40,7 @@ class Moment(NamedTuple):
     in_flight: float | None
     latencies: tuple[float | None, ...]
     errors: float | None
+    hits: float | None = None
 
     @property
     def load_per_replica(self) -> float | None:

@@ -25,7 +25,7 @@ from tests.support.builders import (
     signals,
     target,
 )
-from tests.support.situations import known, moment, taught, ttft_at
+from tests.support.situations import history, known, moment, taught, ttft_at
 
 V = OutcomeVerdict
 CYCLE_S = 15.0
@@ -108,6 +108,41 @@ def test_more_replicas_are_compared_with_the_replicas_before(
     assert found.high is not None
     assert (found.low <= 0.0 <= found.high) is (expected is V.NEUTRAL), "Neutral contains zero"
     assert "expected without the action" in found.message
+
+
+def switched_on(**over: Any) -> Contract:
+    fields = {
+        "action": Action.CACHE,
+        "direction": Direction.ON,
+        "signal": Signal.LATENCY_MEAN,
+        "replicas_before": None,
+        "replicas_after": None,
+    }
+    return contract(**(fields | over))
+
+
+@pytest.mark.parametrize(
+    ("mean", "hits", "expected"),
+    [
+        pytest.param(1.2, 0.6, V.IMPROVED, id="more than half are hits, and all got slower"),
+        pytest.param(0.3, 0.6, V.IMPROVED, id="more than half are hits, and all got faster"),
+        pytest.param(0.3, 0.0, V.NEUTRAL, id="got faster without a hit"),
+        pytest.param(1.2, 0.01, V.NEUTRAL, id="hardly a hit"),
+        pytest.param(0.3, 1.0, V.NO_DATA, id="no miss to compare with"),
+        pytest.param(0.3, None, V.NO_DATA, id="hits are not counted"),
+    ],
+)
+def test_a_cache_is_compared_with_the_misses_beside_its_hits(
+    mean: float, hits: float | None, expected: OutcomeVerdict
+) -> None:
+    """The cycles before are of 0.6 s, which a fault that goes on has made meaningless."""
+    before = taught(4.0, history=history(4.0, latency_mean=0.6))
+    state = after(since(load=4.0, latency_mean=mean, hits=hits))
+    found = judged(switched_on(), state, before=before)
+    assert verdict(found) is expected
+    assert found is not None
+    if expected is V.IMPROVED:
+        assert found.effect == pytest.approx(mean - mean / 0.4, rel=0.01)
 
 
 def test_without_replicas_from_before_the_level_from_before_stands_in() -> None:

@@ -12,7 +12,7 @@ from aurora.planner.inputs import PlanInput
 from aurora.planner.reasons import PlanReason
 from aurora.resources.vocabulary import Action
 from tests.support.builders import NOW, endpoints, model, observation, pod, sample, signals, target
-from tests.support.situations import planned, taught
+from tests.support.situations import history, planned, taught
 
 SPARE = {"serviceRef": {"name": "spare"}}
 IN_FALLBACK = {"fallback_open": "f1", "fallback_since": NOW - 400}
@@ -115,17 +115,24 @@ def test_a_fallback_that_fails_as_well(seen: PlanInput, expected: PlanReason | N
 
 
 @pytest.mark.parametrize(
-    ("ratio", "samples", "expected"),
+    ("ratio", "samples", "before", "expected"),
     [
-        pytest.param(0.02, 5000, PlanReason.ERROR_OBJECTIVE_MISSED, id="above the objective"),
-        pytest.param(0.01, 5000, None, id="at the objective"),
-        pytest.param(0.02, 50, None, id="perhaps by chance"),
-        pytest.param(0.5, 5000, None, id="so many that traffic is routed away"),
+        pytest.param(0.02, 5000, 0.02, PlanReason.ERROR_OBJECTIVE_MISSED, id="above for a while"),
+        pytest.param(0.02, 5000, 0.0, None, id="a fault that has just begun"),
+        pytest.param(0.02, 5000, 0.01, None, id="above for one cycle"),
+        pytest.param(0.01, 5000, 0.02, None, id="at the objective"),
+        pytest.param(0.02, 50, 0.02, None, id="perhaps by chance"),
+        pytest.param(0.5, 5000, 0.5, None, id="so many that traffic is routed away"),
     ],
 )
-def test_an_error_objective(ratio: float, samples: float, expected: PlanReason | None) -> None:
+def test_an_error_objective(
+    ratio: float, samples: float, before: float, expected: PlanReason | None
+) -> None:
     seen = given(
-        {"model": model(objectives={"errorRatePercent": 1})},
+        {
+            "model": model(objectives={"errorRatePercent": 1}),
+            "memory": taught(history=history(server_error_ratio=before)),
+        },
         server_error_ratio=sample(ratio, samples=samples),
     )
     assert reason(alert_rules.error_objective_missed(seen)) is expected
