@@ -24,6 +24,7 @@ pytestmark = [pytest.mark.apiserver, pytest.mark.timeout(180)]
 
 MANIFEST = Path(__file__).parents[2] / "manifests" / "install.yaml"
 SYSTEM = "aurora-system"
+PASSED_ON = ("PATH", "HOME", "AURORA_EMBEDDINGS")
 ACCOUNT = f"system:serviceaccount:{SYSTEM}:aurora"
 
 
@@ -85,7 +86,7 @@ def model(installed: Kubectl) -> Iterator[dict[str, Any]]:
 
 
 def aurora(folder: Path, kubeconfig: Path, *arguments: str, **settings: str) -> subprocess.Popen:  # type: ignore[type-arg]
-    kept = {key: os.environ[key] for key in ("PATH", "HOME") if key in os.environ}
+    kept = {key: os.environ[key] for key in PASSED_ON if key in os.environ}
     return subprocess.Popen(
         [sys.executable, "-m", "aurora.cli", *arguments],
         cwd=folder,

@@ -214,6 +214,7 @@ class World:
         self.prometheus_url = scraper.ready_url.removesuffix("/-/ready")
         quick = {
             "cycle_seconds": str(CYCLE_S),
+            "embeddings": "numeric",
             "metrics_window_seconds": "10",
             "metrics_stale_seconds": "8",
             "cache_exporter_image": self.exporter_image,
