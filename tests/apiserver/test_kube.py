@@ -180,10 +180,19 @@ async def test_replicas_are_read_and_patched_through_scale(
 ) -> None:
     await client.create(DEPLOYMENT, deployment(namespace, "d", replicas=2))
     ref = Ref(DEPLOYMENT, namespace, "d")
-    scale = await client.get(ref, "scale")
-    assert scale is not None
-    change = Change("/spec/replicas", scale["spec"]["replicas"], 3)
-    await client.patch_json(ref, patch_of(scale, change), subresource="scale")
+
+    async def scaled() -> bool:
+        scale = await client.get(ref, "scale")
+        assert scale is not None
+        change = Change("/spec/replicas", scale["spec"]["replicas"], 3)
+        try:
+            await client.patch_json(ref, patch_of(scale, change), subresource="scale")
+        except ConflictError:
+            # The Deployment's controller wrote its status in between.
+            return False
+        return True
+
+    await eventually(scaled)
     found = await client.get(ref)
     assert found is not None
     assert found["spec"]["replicas"] == 3
