@@ -10,7 +10,7 @@ MINUTES ?= 30
 HELM ?= helm
 export PYTHONUTF8 := 1
 
-.PHONY: help setup embeddings demo test lint check format generate lock e2e bench clean
+.PHONY: help setup embeddings demo test lint check format generate lock e2e bench bench-routing bench-cycle soak clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -63,11 +63,16 @@ generate: setup ## Write what follows from the code: CRDs, references, policies,
 	$(BIN)/python -m aurora.packaging --helm "$(HELM)"
 
 lock: ## Renew the lock file
-	$(UV) pip compile pyproject.toml --extra postgres --group dev --universal --generate-hashes --no-header --quiet --upgrade -o requirements/dev.lock
+	$(UV) pip compile pyproject.toml --extra postgres --extra rules --group dev --universal --generate-hashes --no-header --quiet --upgrade -o requirements/dev.lock
 	$(UV) pip compile pyproject.toml --extra postgres --universal --generate-hashes --no-header --quiet --constraint requirements/dev.lock -o requirements/runtime.lock
 
 e2e: setup ## Run the tests that need real pods against the current kube context
 	$(BIN)/pytest tests/e2e -m e2e
+
+bench-routing: setup ## Measure routing decisions beside MABWiser and Vowpal Wabbit
+	$(UV) pip install --quiet --constraint requirements/dev.lock mabwiser==2.7.4 vowpalwabbit==9.11.9
+	$(BIN)/python -m bench.routing --save
+	$(BIN)/python bench/router_http.py
 
 bench: setup ## Measure: server model's fit, controllers compared, cost of a cycle (bench/results/*.json)
 	$(BIN)/python bench/run.py

@@ -104,6 +104,14 @@ COMMANDS: Final[Mapping[str, Lazy]] = {
         "Give every target back as it was found, by deletionPolicy, and take our finalizers off.",
         partial(_attribute, "aurora.operator_cli", "uninstall"),
     ),
+    "routing": Lazy(
+        "Routing on recorded data: quality against cost, AI against rules, regret.",
+        partial(_attribute, "aurora.routing.cli", "app"),
+    ),
+    "router": Lazy(
+        "Serve routing decisions over HTTP, as a sidecar. Settings are PORT, MODEL_PATH, ...",
+        partial(_attribute, "aurora.router.cli", "router"),
+    ),
     "cache-exporter": Lazy(
         "Export the cache sidecar's counters to Prometheus.",
         partial(_attribute, "aurora.cachesidecar.cli", "cache_exporter"),

@@ -1,0 +1,63 @@
+"""What the operator tells a router: strategy, floor, audit, limits, candidates, where to start."""
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic.alias_generators import to_camel
+
+from aurora.errors import ConfigurationError
+from aurora.routing import Constraints, InputError, ProviderState
+
+__all__ = ["Policy", "read_policy"]
+
+
+class Policy(BaseModel):
+    """One policy document. What it leaves out keeps the router's own setting."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel, populate_by_name=True, extra="forbid", frozen=True
+    )
+
+    strategy: str = "q-learning"
+    """Name of a strategy of the engine."""
+    strategy_options: dict[str, Any] = Field(default_factory=dict)
+    """Of the strategy, for example {"alpha": 0.2}."""
+    min_percent: float = Field(default=1.0, ge=0.0, le=100.0)
+    """Exploration floor, percent of all requests."""
+    strict_audit: bool | None = None
+    """None leaves it to STRICT_AUDIT."""
+    constraints: dict[str, Any] = Field(default_factory=dict)
+    """Limits for requests that bring none of the same name."""
+    providers: tuple[dict[str, Any], ...] = ()
+    """Candidates for requests that bring none."""
+    state: dict[str, Any] | None = None
+    """Learned state to start from, where nothing was learned here yet."""
+
+    def checked(self) -> "Policy":
+        """Raise ConfigurationError for constraints or providers that the engine would refuse."""
+        try:
+            Constraints.of(self.constraints)
+            for one in self.providers:
+                ProviderState.of(one)
+        except InputError as error:
+            raise ConfigurationError(f"the policy cannot be used: {error}") from error
+        return self
+
+
+def read_policy(path: Path) -> Policy:
+    """Read a policy file.
+
+    Raises:
+        ConfigurationError: it is not there, not whole, or wrong.
+    """
+    try:
+        text = path.read_bytes()
+    except OSError as error:
+        raise ConfigurationError(f"the policy cannot be read: {error}") from error
+    try:
+        return Policy.model_validate_json(text).checked()
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the document"
+        raise ConfigurationError(f"{path}: {where}: {first['msg']}") from error

@@ -1,0 +1,85 @@
+"""A router's own metrics."""
+
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+__all__ = ["RouterMetrics"]
+
+MOST_PROVIDERS: Final = 256
+"""Providers with a series of their own; the rest share `other`: callers name them freely."""
+BUCKETS_S: Final = (
+    0.000_025,
+    0.000_05,
+    0.000_1,
+    0.000_25,
+    0.000_5,
+    0.001,
+    0.002_5,
+    0.005,
+    0.01,
+    0.05,
+    0.25,
+)
+
+
+class RouterMetrics:
+    """Counters of one router, in a registry of its own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._named: set[str] = set()
+        self._decisions = Counter(
+            "aurora_router_decisions",
+            "Decisions, by provider and mode.",
+            ("provider", "mode"),
+            registry=self.registry,
+        )
+        self.feedback = Counter(
+            "aurora_router_feedback",
+            "Outcomes that were learned, by success.",
+            ("success",),
+            registry=self.registry,
+        )
+        self.refused = Counter(
+            "aurora_router_refused",
+            "Requests that got no answer, by reason.",
+            ("reason",),
+            registry=self.registry,
+        )
+        self.decide_seconds = Histogram(
+            "aurora_router_decide_seconds",
+            "The engine's part of a decision.",
+            buckets=BUCKETS_S,
+            registry=self.registry,
+        )
+        self.pending = Gauge(
+            "aurora_router_feedback_pending",
+            "Decisions that wait for feedback.",
+            registry=self.registry,
+        )
+        self.policy_ok = Gauge(
+            "aurora_router_policy_ok",
+            "1 when the policy file was last read and adopted, 0 when it was refused.",
+            registry=self.registry,
+        )
+        self.state_ok = Gauge(
+            "aurora_router_state_ok",
+            "0 when learned state had to be repaired or could not be saved.",
+            registry=self.registry,
+        )
+        self.psi_connected = Gauge(
+            "aurora_router_psi_field_connected",
+            "1 when the psi field gave a usable answer lately.",
+            registry=self.registry,
+        )
+
+    def decided(self, provider: str, mode: str, seconds: float) -> None:
+        """Count one decision."""
+        if provider not in self._named:
+            if len(self._named) < MOST_PROVIDERS:
+                self._named.add(provider)
+            else:
+                provider = "other"
+        self._decisions.labels(provider, mode).inc()
+        self.decide_seconds.observe(seconds)

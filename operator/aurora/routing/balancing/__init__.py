@@ -1,0 +1,1 @@
+"""Balancers: they spread requests by rule and learn nothing from rewards."""

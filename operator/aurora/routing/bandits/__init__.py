@@ -1,0 +1,1 @@
+"""Bandits beside the Q-table; each module names the paper it follows."""

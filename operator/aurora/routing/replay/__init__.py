@@ -1,0 +1,1 @@
+"""Recorded streams played to the engine and to the baselines it is compared with."""

@@ -1,0 +1,108 @@
+"""The cost to reach a quality, for many routers and seeds, and the result as plain values."""
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final
+
+import numpy as np
+
+from aurora.routing.replay.frontier import Costs, Crossing, cost_to_reach, spread_of
+from aurora.routing.replay.recorded import Recorded
+from aurora.routing.replay.routers import ROUTERS, missing
+
+__all__ = ["BEST_SINGLE", "Plan", "as_json", "replay"]
+
+BEST_SINGLE: Final = "best-single"
+"""The cheapest single model that reaches the quality: the strong one, unless the weak one does."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One replay; `quality` is the share of the strong model's accuracy that is wanted."""
+
+    stream: Recorded
+    costs: Costs
+    quality: float
+    routers: Sequence[str]
+    seeds: int
+
+    @property
+    def wanted(self) -> float:
+        return self.quality * float(self.stream.strong.mean())
+
+
+def replay(
+    plan: Plan, *, workers: int = 1, told: Callable[[str], None] = lambda _: None
+) -> Mapping[str, Sequence[Crossing] | str]:
+    """Every router's crossings, one a seed; a text where it cannot run here."""
+    found: dict[str, Sequence[Crossing] | str] = {}
+    seeds = range(plan.seeds)
+    with ProcessPoolExecutor(max_workers=workers) as pool:
+        for name in plan.routers:
+            told(name)
+            why = missing(name) if name != BEST_SINGLE else None
+            if why is not None:
+                found[name] = why
+            elif name == BEST_SINGLE:
+                found[name] = [Crossing(_best_single(plan), ()) for _ in seeds]
+            elif workers > 1:
+                found[name] = list(pool.map(partial(_one, plan, name), seeds))
+            else:
+                found[name] = [_one(plan, name, seed) for seed in seeds]
+    return found
+
+
+def _one(plan: Plan, name: str, seed: int) -> Crossing:
+    return cost_to_reach(ROUTERS[name], plan.stream, plan.wanted, plan.costs, seed=seed)
+
+
+def _best_single(plan: Plan) -> float:
+    weak_is_enough = float(plan.stream.weak.mean()) >= plan.wanted
+    return plan.costs.weak if weak_is_enough else plan.costs.strong
+
+
+def as_json(plan: Plan, found: Mapping[str, Sequence[Crossing] | str]) -> dict[str, Any]:
+    """What was measured, with intervals over the seeds."""
+    weak, strong = plan.stream.names
+    rows = [_row(name, one, plan) for name, one in found.items()]
+    return {
+        "data": "routellm",
+        "requests": len(plan.stream),
+        "models": {"weak": weak, "strong": strong},
+        "accuracy": {
+            "weak": float(plan.stream.weak.mean()),
+            "strong": float(plan.stream.strong.mean()),
+            "wanted": plan.wanted,
+        },
+        "costs": {"weak": plan.costs.weak, "strong": plan.costs.strong},
+        "quality_percent": 100.0 * plan.quality,
+        "seeds": plan.seeds,
+        "oracle_cost": _oracle(plan),
+        "routers": rows,
+    }
+
+
+def _row(name: str, found: Sequence[Crossing] | str, plan: Plan) -> dict[str, Any]:
+    if isinstance(found, str):
+        return {"router": name, "cost": None, "note": found}
+    costs = [one.cost for one in found if one.cost is not None]
+    spread = spread_of(costs)
+    if spread is None:
+        return {"router": name, "cost": None, "note": "the quality was never reached"}
+    return {
+        "router": name,
+        "cost": {"mean": spread.mean, "half_width": spread.half_width},
+        "percent_of_strong": 100.0 * spread.mean / plan.costs.strong,
+        "seeds_that_reached": len(costs),
+    }
+
+
+def _oracle(plan: Plan) -> float:
+    """The cost when every answer is known beforehand: no router can do better."""
+    gains = np.sort(plan.stream.strong - plan.stream.weak)[::-1]
+    accuracy = float(plan.stream.weak.mean()) + np.cumsum(gains) / len(plan.stream)
+    asked = int(np.argmax(accuracy >= plan.wanted)) + 1
+    share = asked / len(plan.stream)
+    return plan.costs.weak + share * (plan.costs.strong - plan.costs.weak)

@@ -1,0 +1,1 @@
+"""Rules: conditions in the Common Expression Language that say who serves a request."""

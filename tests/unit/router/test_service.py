@@ -1,0 +1,148 @@
+"""Policies come and go; what was learned and what waits for feedback stays."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aurora.errors import ConfigurationError
+from aurora.router.policy import Policy, read_policy
+from aurora.router.service import Router
+from aurora.router.settings import RouterSettings, router_settings
+from aurora.routing import UnknownDecisionError, WorkloadContext
+
+TWO = [{"provider_id": "a"}, {"provider_id": "b"}]
+GOOD = {"success": True, "actual_cost_usd": 0.0, "actual_latency_ms": 1.0}
+NO_FLOOR = {"minPercent": 0, "strategyOptions": {"epsilon": 0.0, "epsilon_min": 0.0}}
+
+
+def settings(folder: Path | None = None, **over: Any) -> RouterSettings:
+    path = Path() if folder is None else folder / "q_table.json"
+    return RouterSettings(**{"model_path": path, **over})
+
+
+def policy(**spec: Any) -> Policy:
+    return Policy.model_validate(spec).checked()
+
+
+def q_value(router: Router, arm: str) -> float | None:
+    return router.engine.strategist.belief(WorkloadContext(), arm)
+
+
+def learned(router: Router, times: int = 20) -> None:
+    """Whatever is chosen succeeds, so that it has a value."""
+    for _ in range(times):
+        _, metadata = router.decide({"providers": TWO})
+        router.feedback({"decision_id": metadata["decision_id"], **GOOD})
+
+
+def test_feedback_of_a_decision_under_an_earlier_policy_is_still_counted() -> None:
+    router = Router(settings())
+    _, metadata = router.decide({"providers": TWO})
+    assert router.adopt(policy(minPercent=5))
+    reward = router.feedback({"decision_id": metadata["decision_id"], **GOOD})
+    assert reward == pytest.approx(10 - 1 / 500)
+    with pytest.raises(UnknownDecisionError):
+        router.feedback({"decision_id": "never", **GOOD})
+    router.close()
+
+
+def test_the_same_policy_again_changes_nothing() -> None:
+    router = Router(settings())
+    engine = router.engine
+    assert not router.adopt(policy())
+    assert router.adopt(policy(providers=TWO))
+    assert router.engine is engine
+    router.close()
+
+
+def test_what_was_learned_goes_on_under_other_limits(tmp_path: Path) -> None:
+    router = Router(settings(tmp_path))
+    learned(router)
+    before = {arm: q_value(router, arm) for arm in ("a", "b")}
+    router.adopt(policy(**NO_FLOOR))
+    assert {arm: q_value(router, arm) for arm in ("a", "b")} == before
+    router.close()
+    again = Router(settings(tmp_path))
+    assert {arm: q_value(again, arm) for arm in ("a", "b")} == before
+    again.close()
+
+
+def test_another_strategy_keeps_its_state_in_a_file_of_its_own(tmp_path: Path) -> None:
+    router = Router(settings(tmp_path))
+    learned(router)
+    router.adopt(policy(strategy="ucb"))
+    learned(router)
+    router.close()
+    assert sorted(one.name for one in tmp_path.glob("q_table*.json")) == [
+        "q_table.json",
+        "q_table.ucb.json",
+    ]
+
+
+def test_pushed_state_is_where_a_new_router_starts_and_no_other(tmp_path: Path) -> None:
+    taught = Router(settings(tmp_path))
+    learned(taught)
+    expected = q_value(taught, "a")
+    taught.close()
+    state = json.loads((tmp_path / "q_table.json").read_text())
+    fresh = Router(settings())
+    fresh.adopt(policy(state=state, minPercent=2))
+    assert q_value(fresh, "a") == expected
+    fresh.close()
+    own = tmp_path / "own"
+    own.mkdir()
+    knows = Router(settings(own))
+    learned(knows, times=1)
+    before = {arm: q_value(knows, arm) for arm in ("a", "b")}
+    knows.adopt(policy(state=state, minPercent=2))
+    assert {arm: q_value(knows, arm) for arm in ("a", "b")} == before
+    knows.close()
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        pytest.param("", "the document", id="empty"),
+        pytest.param('{"minPercent": 120}', "minPercent", id="a floor above 100"),
+        pytest.param('{"stratgy": "ucb"}', "stratgy", id="a typo"),
+        pytest.param('{"providers": [{"price": 1}]}', "unknown keys", id="a provider's typo"),
+        pytest.param('{"constraints": {"max_price": "x"}}', "max_price", id="no number"),
+    ],
+)
+def test_a_policy_that_cannot_be_used_says_why(tmp_path: Path, text: str, says: str) -> None:
+    path = tmp_path / "policy.json"
+    path.write_text(text)
+    with pytest.raises(ConfigurationError, match=says):
+        read_policy(path)
+
+
+def test_a_missing_policy_says_so(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="cannot be read"):
+        read_policy(tmp_path / "none.json")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        pytest.param("PORT", "70000", "PORT='70000'", id="no port"),
+        pytest.param("LOG_LEVEL", "loud", "LOG_LEVEL='loud'", id="no level"),
+        pytest.param("STRICT_AUDIT", "maybe", "STRICT_AUDIT='maybe'", id="no truth"),
+    ],
+)
+def test_a_wrong_setting_is_named(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, says: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigurationError, match=says):
+        router_settings()
+
+
+def test_the_defaults_are_the_documented_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("PORT", "LOG_LEVEL", "PSI_FIELD_URL", "MODEL_PATH", "STRICT_AUDIT", "AUTO_SAVE"):
+        monkeypatch.delenv(name, raising=False)
+    found = router_settings()
+    assert (found.port, found.log_level, found.psi_field_url) == (8000, "info", "")
+    assert str(found.model_path) == "/opt/aurora/q_table.json"
+    assert (found.strict_audit, found.auto_save) == (False, True)
