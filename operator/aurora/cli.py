@@ -109,7 +109,7 @@ COMMANDS: Final[Mapping[str, Lazy]] = {
         partial(_attribute, "aurora.routing.cli", "app"),
     ),
     "router": Lazy(
-        "Serve routing decisions over HTTP, as a sidecar. Settings are PORT, MODEL_PATH, ...",
+        "Serve routing decisions over HTTP. Settings are PORT, MODEL_PATH, POLICY_PATH, ...",
         partial(_attribute, "aurora.router.cli", "router"),
     ),
     "cache-exporter": Lazy(

@@ -23,7 +23,8 @@ from aurora.routing.replay.routers import ROUTERS
 __all__ = ["app"]
 
 app = typer.Typer(
-    no_args_is_help=True, help="Routing on recorded data: quality against cost, AI against rules."
+    no_args_is_help=True,
+    help="Routing on recorded data: quality against cost, AI against rules, regret.",
 )
 _ROUTERS: Final = "linucb,lints,thompson,q-learning,random,best-single,epsilon-greedy,vw"
 
