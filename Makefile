@@ -74,6 +74,13 @@ bench-routing: setup ## Measure routing decisions beside MABWiser and Vowpal Wab
 	$(BIN)/python -m bench.routing --save
 	$(BIN)/python bench/router_http.py
 
+bench-cycle: setup ## Measure one cycle over 10 to 10,000 models
+	$(BIN)/python -m bench.cycle
+	$(BIN)/python -m bench.scaleplot
+
+soak: setup ## Soak: 500 models on a real API server, faults at random (MINUTES=30)
+	$(BIN)/python -m bench.soak --minutes $(MINUTES)
+
 bench: setup ## Measure: server model's fit, controllers compared, cost of a cycle (bench/results/*.json)
 	$(BIN)/python bench/run.py
 

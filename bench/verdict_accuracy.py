@@ -4,7 +4,7 @@ Each case serves one draw of the built-in profile twice, with and without a chan
 The state stage sees only the run with the change; the truth is the ratio of the two runs. A true
 effect below 10 % counts as none.
 
-    python -m bench.verdict_accuracy [--cases 16] [--output json]
+    python -m bench.verdict_accuracy [--cases 16] [--first-case 0] [--output json]
 """
 
 import argparse
@@ -65,11 +65,13 @@ def judged(
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--cases", type=int, default=16)
+    parser.add_argument("--first-case", type=int, default=0, help="its number is the seed")
     parser.add_argument("--output", choices=("table", "json"), default="table")
     arguments = parser.parse_args()
-    rng = np.random.default_rng(0)
+    first = arguments.first_case
+    rng = np.random.default_rng(first)
     counts: Counter[tuple[str, str]] = Counter()
-    for case in range(arguments.cases):
+    for case in range(first, first + arguments.cases):
         change_s = float(rng.choice(STARTS_S))
         before, after = CHANGES[case % len(CHANGES)]
         requests = list(builtin_profile().draw(np.random.default_rng(case), 4.0).requests())

@@ -37,6 +37,11 @@ def _mapped(value: Any) -> Any:
     return _json(value, form) if isinstance(value, str) else value
 
 
+def _placed(value: Any) -> Any:
+    form = 'a JSON object such as {"SCALE": ["*"], "CACHE": ["team-a"]}'
+    return _json(value, form) if isinstance(value, str) else value
+
+
 def _json(value: str, form: str) -> Any:
     try:
         return json.loads(value)
@@ -47,6 +52,11 @@ def _json(value: str, form: str) -> Any:
 
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)]
 Headers = Annotated[dict[str, SecretStr], NoDecode, BeforeValidator(_mapped)]
+Places = Annotated[
+    dict[Literal["SCALE", "ROUTE", "CACHE"], tuple[str, ...]] | None,
+    NoDecode,
+    BeforeValidator(_placed),
+]
 
 
 class Settings(BaseSettings):
@@ -78,6 +88,8 @@ class Settings(BaseSettings):
     """Base URL of the Prometheus HTTP API."""
     prometheus_token: SecretStr | None = None
     """Bearer token for Prometheus."""
+    prometheus_token_file: Path | None = None
+    """File with that token, read anew at every query: a token that is rotated is honoured."""
     prometheus_username: str = ""
     """User name for basic authentication."""
     prometheus_password: SecretStr | None = None
@@ -105,6 +117,8 @@ class Settings(BaseSettings):
     probe_url: str = "http://{ip}:{port}{path}"
     """How a pod is probed before traffic returns to it; {namespace} and {pod} may be used too."""
 
+    actions: Places = None
+    """Actions that may be carried out, with their namespaces (`*` is all); unset allows each."""
     blast_radius_percent: int = Field(default=10, ge=1, le=100)
     """Share of all models that may be changed at the same time."""
     blast_radius_minimum: int = Field(default=3, ge=1)
@@ -132,7 +146,8 @@ class Settings(BaseSettings):
     @classmethod
     def _http(cls, value: str) -> str:
         if not value.startswith(("http://", "https://")):
-            raise ValueError(f"{value!r} is not a URL: write http://host:port")
+            # The value stays out of the message: people put passwords into URLs.
+            raise ValueError("this is not a URL: write http://host:port")
         return value.rstrip("/")
 
     @classmethod

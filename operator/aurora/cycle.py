@@ -1,7 +1,7 @@
 """The control cycle: observe, state, follow up, decide and execute, tell, remember.
 
-Decisions are made one model after the other on one snapshot, so that what was just started for one
-model counts against the fleet's limits for the next.
+Decisions are made one model after the other on one snapshot, so that what is about to start for one
+model counts against the fleet's limits for the next. What was decided is then started together.
 """
 
 import asyncio
@@ -13,12 +13,11 @@ from dataclasses import dataclass, field, replace
 import structlog
 
 from aurora.containment import contained
-from aurora.critic.ledger import Ledger, LedgerEntry
+from aurora.critic.ledger import Ledger
 from aurora.critic.reasons import TRANSIENT, CheckReason
 from aurora.critic.request import FleetFacts, fleet_facts
-from aurora.critic.verdict import Approved, Rejected
+from aurora.critic.verdict import Approved
 from aurora.deliberation import (
-    TOLD_S,
     Deliberated,
     Guardrails,
     deliberate,
@@ -31,14 +30,15 @@ from aurora.executor.followup import FollowUp
 from aurora.executor.housekeeping import Housekeeper
 from aurora.executor.originals import adopted_floor
 from aurora.executor.reverts import Reverts
-from aurora.executor.statuses import Statuses
+from aurora.executor.statuses import Statuses, just_routed
 from aurora.memory.keeper import MemoryKeeper
 from aurora.observe.facts import ObjectKey
 from aurora.observe.observer import Observer
 from aurora.observe.sample import Missing
 from aurora.observe.snapshot import FleetSnapshot
 from aurora.resources import DecisionObject
-from aurora.resources.vocabulary import Action, Phase
+from aurora.resources.vocabulary import Action
+from aurora.starting import says_the_same, start_all
 from aurora.state.advance import Learning, advance
 from aurora.state.memory import ModelMemory
 from aurora.state.system_state import SystemState
@@ -50,9 +50,8 @@ log = structlog.get_logger(__name__)
 
 _BREATH = 200
 """Models after which the event loop gets a turn: watches and probes must not starve."""
-_SAME_S = 2 * TOLD_S
-"""What comes again within it is told of on the same object, which is renewed once an hour."""
-
+_STARTING_SHARE = 0.2
+"""Of the cycle's length: starting takes no longer, so that the others are looked at again soon."""
 _SILENT = frozenset(
     {
         CheckReason.CONTROL_UNREADABLE,
@@ -114,7 +113,9 @@ class Cycle:
             decisions = await self.parts.followup.run(snapshot, states, self.ledger)
         self.ledger = ledger_of(decisions)
         with self._timed("decide"):
-            decisions = await self._decide(replace(snapshot, decisions=decisions), states)
+            touched = just_routed(snapshot.decisions, decisions)
+            current = {key: one for key, one in states.items() if key not in touched}
+            decisions = await self._decide(replace(snapshot, decisions=decisions), current)
         with self._timed("status"):
             await self.parts.statuses.write(snapshot, states, decisions)
         with self._timed("housekeeping"):
@@ -156,23 +157,26 @@ class Cycle:
         if self.parts.keeper.foresees:
             await self._foresee(snapshot, states)
         decisions = dict(snapshot.decisions)
-        facts = fleet_facts(snapshot, self.ledger, cycle_s=self.parts.guardrails.cycle_s)
+        rails = self.parts.guardrails
+        facts = fleet_facts(snapshot, self.ledger, cycle_s=rails.cycle_s, rights=rails.rights)
+        wanted: list[Deliberated] = []
         for place, (key, state) in enumerate(states.items()):
             with contained(self.parts.telemetry, "decide", key):
-                started = await self._decide_one(snapshot, key, state, facts, decisions)
-                if started is not None:
-                    decisions[ObjectKey(*started.key)] = started
-                    facts = self._taken_in(entry_of(started), facts)
+                found = self._decide_one(snapshot, key, state, facts)
+                if found is not None:
+                    wanted.append(found)
+                    facts = replace(facts, in_flight=facts.in_flight + _holds(found))
             if place % _BREATH == _BREATH - 1:
                 await asyncio.sleep(0)
-        return decisions
 
-    def _taken_in(self, entry: LedgerEntry, facts: FleetFacts) -> FleetFacts:
-        """Count what was just started for the models that come next."""
-        known = {one.id for one in self.ledger.of_model(entry.model) if one.in_flight}
-        self.ledger = self.ledger.with_entry(entry)
-        more = int(entry.in_flight) - int(entry.id in known)
-        return replace(facts, in_flight=facts.in_flight + more)
+        async def start(found: Deliberated) -> DecisionObject | None:
+            return await self._start(found, snapshot, states, decisions)
+
+        share = _STARTING_SHARE * rails.cycle_s
+        for started in await start_all(wanted, start, telemetry=self.parts.telemetry, for_s=share):
+            decisions[ObjectKey(*started.key)] = started
+            self.ledger = self.ledger.with_entry(entry_of(started))
+        return decisions
 
     async def _foresee(
         self, snapshot: FleetSnapshot, states: Mapping[ObjectKey, SystemState]
@@ -196,14 +200,9 @@ class Cycle:
                 await asyncio.sleep(0)
         await self.parts.keeper.prepare()
 
-    async def _decide_one(
-        self,
-        snapshot: FleetSnapshot,
-        key: ObjectKey,
-        state: SystemState,
-        facts: FleetFacts,
-        decisions: Mapping[ObjectKey, DecisionObject],
-    ) -> DecisionObject | None:
+    def _decide_one(
+        self, snapshot: FleetSnapshot, key: ObjectKey, state: SystemState, facts: FleetFacts
+    ) -> Deliberated | None:
         observation = snapshot.models[key]
         if observation.model.metadata.deletion_timestamp is not None:
             return None
@@ -217,8 +216,16 @@ class Cycle:
             adopted_floor=adopted_floor(observation.model),
             reverted=self.parts.reverts.count(key, snapshot.monotonic),
         )
-        if found is None or self._is_held(found):
-            return None
+        return None if found is None or self._is_held(found) else found
+
+    async def _start(
+        self,
+        found: Deliberated,
+        snapshot: FleetSnapshot,
+        states: Mapping[ObjectKey, SystemState],
+        decisions: Mapping[ObjectKey, DecisionObject],
+    ) -> DecisionObject | None:
+        key = found.decision.model
         repeated = self._repeated(found, decisions)
         if repeated is not None:
             return await self.parts.followup.repeat(repeated, at=snapshot.at)
@@ -226,7 +233,7 @@ class Cycle:
             found.decision.action.value, type(found.verdict).__name__
         ).inc()
         return await self.parts.followup.start(
-            found, observation, decisions, state=state, memory=self.memories[key]
+            found, snapshot.models[key], decisions, state=states[key], memory=self.memories[key]
         )
 
     def _is_held(self, found: Deliberated) -> bool:
@@ -242,7 +249,7 @@ class Cycle:
         """An object that says the same already: it is counted on there, hourly at most."""
         for entry in self.ledger.of_model(found.decision.model):
             same = entry.fingerprint == found.decision.fingerprint
-            if same and _says_it(entry, found):
+            if same and says_the_same(entry, found):
                 return decisions.get(ObjectKey(entry.model.namespace, entry.id))
         return None
 
@@ -272,15 +279,6 @@ class Cycle:
             self.parts.telemetry.cycle.labels(stage).observe(time.perf_counter() - began)
 
 
-def _says_it(entry: LedgerEntry, found: Deliberated) -> bool:
-    """Whether the object of an earlier, equal proposal stands for this one as well."""
-    now = found.decision.decided_at
-    age = now - entry.fresh_at
-    if entry.phase is Phase.AWAITING_APPROVAL:
-        return not isinstance(found.verdict, Approved)
-    if isinstance(found.verdict, Rejected):
-        return entry.phase is Phase.REJECTED and age < _SAME_S
-    if found.decision.action is Action.ALERT:
-        return entry.phase is Phase.COMPLETED and age < _SAME_S
-    lapsed = entry.phase is Phase.EXPIRED and now - (entry.settled_at or 0.0) < TOLD_S
-    return lapsed and not isinstance(found.verdict, Approved)
+def _holds(found: Deliberated) -> bool:
+    """Whether its target will be held: it counts before it was started, and when that failed."""
+    return isinstance(found.verdict, Approved) and found.decision.action is not Action.ALERT

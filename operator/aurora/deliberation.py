@@ -1,17 +1,19 @@
 """Planner and critic for one model: the decision code that operator and simulation share. Pure."""
 
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from aurora.critic.chain import judge
 from aurora.critic.ledger import Ledger, LedgerEntry
 from aurora.critic.request import CriticInput, FleetFacts, request_of
+from aurora.critic.rights import Rights
 from aurora.critic.verdict import Approved, NeedsApproval, Verdict
 from aurora.observe.snapshot import ModelObservation
 from aurora.planner.arbiter import Blocked
 from aurora.planner.decision import Alternative, Decision, Direction
 from aurora.planner.inputs import PlanInput
 from aurora.planner.plan import Recall, plan
+from aurora.planner.routing.past import WEIGHT, BackendPast
 from aurora.resources.vocabulary import Action, Phase
 from aurora.state.system_state import SystemState
 
@@ -22,6 +24,7 @@ __all__ = [
     "ask_critic",
     "cache_on_since",
     "deliberate",
+    "failed_backends",
     "open_fallback",
     "propose",
 ]
@@ -39,6 +42,7 @@ class Guardrails:
     blast_radius_percent: int = 10
     blast_radius_minimum: int = 3
     cycle_s: float = 15.0
+    rights: Rights = field(default_factory=Rights)
 
     def blast_radius(self, models: int) -> int:
         return max(self.blast_radius_minimum, models * self.blast_radius_percent // 100)
@@ -143,6 +147,7 @@ def _plan_input(
         fallback_since=_fallback_since(entries, fallback),
         fallbacks_recently=_fallbacks(entries, state.at),
         cache_on_since=cache_on_since(entries),
+        failed_backends=failed_backends(entries, state.at),
     )
 
 
@@ -189,6 +194,29 @@ def cache_on_since(entries: tuple[LedgerEntry, ...]) -> float | None:
             continue
         return entry.executed_at if entry.direction is Direction.ON else None
     return None
+
+
+def failed_backends(entries: tuple[LedgerEntry, ...], at: float) -> dict[str, BackendPast]:
+    """The backends of a policy that lost all their weight within a day because they failed."""
+    found: dict[str, BackendPast] = {}
+    for entry in entries:
+        when = entry.executed_at
+        if entry.direction is not Direction.SHIFT or not entry.protective or when is None:
+            continue
+        if entry.phase in _UNDONE or when < at - DAY_S:
+            continue
+        for name in _emptied(entry):
+            known = found.get(name, BackendPast(when, 0))
+            found[name] = BackendPast(max(known.failed_at, when), known.failures + 1)
+    return found
+
+
+def _emptied(entry: LedgerEntry) -> tuple[str, ...]:
+    return tuple(
+        name.removeprefix(WEIGHT)
+        for name, points in entry.after.items()
+        if points == "0" and entry.before.get(name, "0") != "0"
+    )
 
 
 def _fallback_since(entries: tuple[LedgerEntry, ...], fallback: LedgerEntry | None) -> float:

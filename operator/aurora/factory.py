@@ -12,6 +12,7 @@ from pathlib import Path
 import aiohttp
 
 from aurora.config import Settings
+from aurora.critic.rights import Rights
 from aurora.cycle import Cycle, Parts
 from aurora.deliberation import Guardrails
 from aurora.executor.alert import WebhookSender
@@ -28,6 +29,7 @@ from aurora.executor.records import Records
 from aurora.executor.restore import Restorer
 from aurora.executor.reverts import Reverts
 from aurora.executor.statuses import Statuses
+from aurora.handlers.watch import served_kinds
 from aurora.kube.client import KubeClient
 from aurora.kube.connection import Connection
 from aurora.kube.control import ControlSwitch
@@ -37,9 +39,7 @@ from aurora.kube.kinds import (
     DECISION,
     LEASE,
     MODEL_DEPLOYMENT,
-    OPTIONAL_KINDS,
-    WATCHED_KINDS,
-    Kind,
+    ROUTING_POLICY,
     Ref,
 )
 from aurora.kube.lease import LeaderLease
@@ -53,10 +53,11 @@ from aurora.observe.probe import HttpProber
 from aurora.observe.prometheus import PrometheusClient, PrometheusSettings
 from aurora.observe.queries.settings import MetricsSettings
 from aurora.observe.reader import MetricsReader
+from aurora.resources.vocabulary import Action
 from aurora.store import Store
 from aurora.telemetry import Telemetry
 
-__all__ = ["LEASE_NAME", "OperatorParts", "connection_of", "operator_parts", "watched_kinds"]
+__all__ = ["LEASE_NAME", "OperatorParts", "connection_of", "operator_parts"]
 
 LEASE_NAME = "aurora-leader"
 
@@ -77,12 +78,6 @@ def connection_of(settings: Settings) -> Connection:
     return Connection(settings.kubeconfig, settings.kube_context)
 
 
-async def watched_kinds(client: KubeClient) -> tuple[Kind, ...]:
-    """Every kind that is watched: optional ones only where they are served."""
-    absent = [kind for kind in OPTIONAL_KINDS if not await client.served(kind)]
-    return tuple(kind for kind in WATCHED_KINDS if kind not in absent)
-
-
 @asynccontextmanager
 async def operator_parts(settings: Settings) -> AsyncIterator[OperatorParts]:
     """Open everything that the operator needs, and close it in reverse order.
@@ -97,7 +92,12 @@ async def operator_parts(settings: Settings) -> AsyncIterator[OperatorParts]:
         client = await stack.enter_async_context(
             KubeClient(connection_of(settings), observer=counter)
         )
-        fleet = Fleet(control_namespace=settings.namespace, watched=await watched_kinds(client))
+        watched = await served_kinds(
+            client,
+            clusterwide=not settings.watch_namespaces,
+            namespaces=settings.watch_namespaces,
+        )
+        fleet = Fleet(control_namespace=settings.namespace, watched=watched)
         identity = f"{socket.gethostname()}_{os.getpid()}"
         lease = LeaderLease(client, Ref(LEASE, settings.namespace, LEASE_NAME), identity=identity)
         session = await stack.enter_async_context(aiohttp.ClientSession())
@@ -142,7 +142,8 @@ def _cycle(  # noqa: PLR0913 - the process's resources, all by name
     guardrails = _guardrails(settings)
     writer = Writer(client, fence=lease, switch=ControlSwitch(client, namespace=settings.namespace))
     images = CacheImages(settings.cache_image, settings.cache_exporter_image or None)
-    effects = Effects(client, writer, CacheActuator(client, writer, images))
+    cache = CacheActuator(client, writer, images, namespaces=settings.watch_namespaces)
+    effects = Effects(client, writer, cache)
     events = EventRecorder(client, fence=lease, instance=identity)
     book = DecisionBook(
         client, writer, seen=lambda body: fleet.apply_event(DECISION, "MODIFIED", body)
@@ -153,6 +154,8 @@ def _cycle(  # noqa: PLR0913 - the process's resources, all by name
         events,
         notifier,
         seen=lambda body: fleet.apply_event(MODEL_DEPLOYMENT, "MODIFIED", body),
+        policy_seen=lambda body: fleet.apply_event(ROUTING_POLICY, "MODIFIED", body),
+        patches_deployments=lambda place: guardrails.rights.cover(Action.CACHE, place),
     )
     followup = FollowUp(
         dispatcher=Dispatcher(book, effects, keepsakes, Records(store)),
@@ -231,8 +234,17 @@ def _index_folder(settings: Settings, store: Store) -> Path | None:
 
 def _guardrails(settings: Settings) -> Guardrails:
     return Guardrails(
-        settings.blast_radius_percent, settings.blast_radius_minimum, settings.cycle_seconds
+        settings.blast_radius_percent,
+        settings.blast_radius_minimum,
+        settings.cycle_seconds,
+        _rights(settings),
     )
+
+
+def _rights(settings: Settings) -> Rights:
+    if settings.actions is None:
+        return Rights()
+    return Rights({Action(name): frozenset(where) for name, where in settings.actions.items()})
 
 
 def _metrics(settings: Settings) -> MetricsSettings:
@@ -252,6 +264,7 @@ def _prometheus(settings: Settings) -> PrometheusSettings:
     return PrometheusSettings(
         url=settings.prometheus_url,
         token=token.get_secret_value() if token is not None else "",
+        token_file=settings.prometheus_token_file,
         username=settings.prometheus_username,
         password=password.get_secret_value() if password is not None else "",
         ca_file=settings.prometheus_ca_file,

@@ -1,18 +1,20 @@
 """`python -m aurora.packaging [--check] [--helm PROGRAM]`: write what the chart shares with others.
 
-The chart's admission policies follow from operator/aurora/resources, and manifests/install.yaml is
-the chart rendered with its defaults. Run it in the root of the repository, or name that folder
-with `--root`. Without Helm the second file is left as it is.
+The chart's admission policies follow from operator/aurora/resources, the table of its values in
+docs/install.md from its schema, and manifests/install.yaml is the chart rendered with its
+defaults. Run it in the root of the repository, or name that folder with `--root`. Without Helm the
+last file is left as it is.
 """
 
 import argparse
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
+from aurora.chart_reference import INSTALL_GUIDE, guide
 from aurora.errors import UsageError
 from aurora.resources.admission import policies
 from aurora.resources.generate import to_yaml
@@ -47,7 +49,10 @@ def install_manifest(root: Path, helm: str) -> str:
     namespace = {
         "apiVersion": "v1",
         "kind": "Namespace",
-        "metadata": {"name": OPERATOR_NAMESPACE},
+        "metadata": {
+            "name": OPERATOR_NAMESPACE,
+            "labels": {"pod-security.kubernetes.io/enforce": "restricted"},
+        },
     }
     return f"{_NOTE}{to_yaml(namespace)}{done.stdout}"
 
@@ -62,6 +67,16 @@ def _bring_in_step(path: Path, text: str, *, check: bool) -> bool:
     return True
 
 
+def _files(root: Path, helm: str | None, asked: str) -> Iterator[tuple[str, str]]:
+    """Name and text of each file, the next one asked for when the one before is written."""
+    yield ADMISSION, admission_template()
+    yield INSTALL_GUIDE, guide(root)
+    if helm is None:
+        sys.stdout.write(f"{INSTALL}: not looked at, because {asked} is not installed\n")
+    else:
+        yield INSTALL, install_manifest(root, helm)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code: 0, 1 (a file differs) or 2 (bad input)."""
     parser = argparse.ArgumentParser(prog="aurora.packaging", description=__doc__)
@@ -73,19 +88,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"{options.root} has no chart: name the repository with --root\n")
         return 2
     word = "differs, run make generate" if options.check else "written"
-    path = options.root / ADMISSION
-    changed = [ADMISSION] if _bring_in_step(path, admission_template(), check=options.check) else []
-    helm = shutil.which(options.helm)
-    if helm is None:
-        sys.stdout.write(f"{INSTALL}: not looked at, because {options.helm} is not installed\n")
-    else:
-        try:
-            text = install_manifest(options.root, helm)
-        except UsageError as error:
-            sys.stderr.write(f"{error}\n")
-            return 2
-        if _bring_in_step(options.root / INSTALL, text, check=options.check):
-            changed.append(INSTALL)
+    try:
+        changed = [
+            name
+            for name, text in _files(options.root, shutil.which(options.helm), options.helm)
+            if _bring_in_step(options.root / name, text, check=options.check)
+        ]
+    except UsageError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
     for name in changed:
         sys.stdout.write(f"{name}: {word}\n")
     return 1 if options.check and changed else 0

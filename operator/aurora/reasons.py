@@ -118,6 +118,38 @@ class ConditionReason(_Reason):
         "Another manager took AURORA's change back twice: the message names the line to add there.",
     )
 
+    ACCEPTED = "Accepted", "The policy can be carried out as it is written."
+    RULE_TAKEN = (
+        "RuleTaken",
+        "Another object programs the same rule and goes first: delete one of the two.",
+    )
+    REFS_RESOLVED = "RefsResolved", "Every backend and the rule were found, and they agree."
+    ROUTE_NOT_FOUND = (
+        "RouteNotFound",
+        "The HTTPRoute or its rule does not exist: create it or correct spec.routeRef.",
+    )
+    ROUTE_NOT_SERVED = (
+        "RouteNotServed",
+        "The cluster does not serve HTTPRoutes: install the Gateway API.",
+    )
+    BACKEND_NOT_FOUND = "BackendNotFound", "A backend does not exist: create it or correct it."
+    BACKENDS_DIFFER = (
+        "BackendsDiffer",
+        "Policy and rule must list the same backends, or their weights are no whole.",
+    )
+    PROGRAMMED = "Programmed", "The weights in force are the wanted ones."
+    ON_THE_WAY = "OnTheWay", "The weights in force move to the wanted ones step by step."
+    NOT_PROGRAMMED = "NotProgrammed", "No route is named: backends are measured, no weight is set."
+    NO_BACKEND_READY = (
+        "NoBackendReady",
+        "No backend can take the traffic: the weights stay as they are.",
+    )
+    AUDIT_PASSED = "AuditPassed", "Every backend with traffic keeps to spec.constraints."
+    CONSTRAINTS_VIOLATED = (
+        "ConstraintsViolated",
+        "A backend with traffic does not keep to spec.constraints: the message names it.",
+    )
+
     APPROVED_BY_POLICY = "ApprovedByPolicy", "Confidence and risk allow it without a person."
     APPROVED_BY_PERSON = "ApprovedByPerson", "An Approval with verdict Approve exists."
     DENIED_BY_PERSON = "DeniedByPerson", "An Approval with verdict Deny exists."

@@ -5,21 +5,22 @@ import os
 import socket
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Final
 
 from aurora.config import Settings
-from aurora.errors import AuroraError, ClusterError, NotFoundError
+from aurora.errors import AuroraError, ClusterError, ConflictError, NotFoundError
 from aurora.executor.cache import CacheActuator, CacheImages
 from aurora.executor.effects import Effects
 from aurora.executor.restore import Restorer
+from aurora.executor.subjects import SUBJECT_KINDS, parse_subject
 from aurora.factory import LEASE_NAME, connection_of
+from aurora.handlers.watch import may_list
 from aurora.kube.client import KubeClient
 from aurora.kube.control import ControlSwitch
-from aurora.kube.kinds import DEPLOYMENT, LEASE, MODEL_DEPLOYMENT, Ref
+from aurora.kube.kinds import DEPLOYMENT, LEASE, Ref
 from aurora.kube.lease import LeaderLease
 from aurora.kube.writer import Writer
-from aurora.resources import ModelDeployment
 from aurora.resources.names import FINALIZER
 
 __all__ = ["uninstall_all"]
@@ -43,7 +44,8 @@ async def uninstall_all(
     Args:
         settings: where the cluster is, and the operator's namespace.
         say: told of each step.
-        stop_operator: a Deployment in the operator's namespace that is scaled to zero first.
+        stop_operator: a Deployment in the operator's namespace that is scaled to zero first; its
+            Lease is deleted in the end.
         lease_wait_s: how long to wait for the Lease.
 
     Raises:
@@ -55,14 +57,28 @@ async def uninstall_all(
         async with _leading(client, settings.namespace, lease_wait_s) as lease:
             restorer = _restorer(client, lease, settings)
             held = await _held(client, settings.watch_namespaces)
-            return sum([await _restore(restorer, raw, say) for raw in held])
+            failures = sum([await _restore(restorer, raw, say) for raw in held])
+        if stop_operator and not failures:
+            await _forget_lease(client, Ref(LEASE, settings.namespace, LEASE_NAME))
+        return failures
+
+
+async def _forget_lease(client: KubeClient, ref: Ref) -> None:
+    """The operator's Lease goes with it, unless somebody took it meanwhile: nobody else would."""
+    found = await client.get(ref)
+    if found is None or (found.get("spec") or {}).get("holderIdentity"):
+        return
+    metadata = found["metadata"]
+    with suppress(NotFoundError, ConflictError):
+        await client.delete(ref, uid=metadata["uid"], resource_version=metadata["resourceVersion"])
 
 
 def _restorer(client: KubeClient, lease: LeaderLease, settings: Settings) -> Restorer:
     switch = ControlSwitch(client, namespace=settings.namespace)
     writer = Writer(client, fence=lease, switch=switch)
     images = CacheImages(settings.cache_image, settings.cache_exporter_image or None)
-    effects = Effects(client, writer, CacheActuator(client, writer, images))
+    cache = CacheActuator(client, writer, images, namespaces=settings.watch_namespaces)
+    effects = Effects(client, writer, cache)
     return Restorer(client, writer, effects)
 
 
@@ -98,10 +114,15 @@ async def _leading(client: KubeClient, namespace: str, wait_s: float) -> AsyncIt
 
 
 async def _held(client: KubeClient, namespaces: tuple[str, ...]) -> list[dict[str, Any]]:
-    """ModelDeployments that something of ours is in force for."""
-    listings = [await client.list(MODEL_DEPLOYMENT, namespace=one) for one in namespaces or ("",)]
+    """ModelDeployments and RoutingPolicies that something of ours is in force for."""
+    listings = [
+        await client.list(kind, namespace=one)
+        for kind in SUBJECT_KINDS
+        if await may_list(client, kind, namespaces)
+        for one in namespaces or ("",)
+    ]
     return [
-        raw
+        {**raw, "kind": listing.kind.kind}
         for listing in listings
         for raw in listing.items
         if FINALIZER in (raw["metadata"].get("finalizers") or [])
@@ -112,7 +133,7 @@ async def _restore(restorer: Restorer, raw: dict[str, Any], say: Say) -> bool:
     """Restore one; returns whether it failed."""
     name = f"{raw['metadata']['namespace']}/{raw['metadata']['name']}"
     try:
-        await restorer.restore(ModelDeployment.parse(raw))
+        await restorer.restore(parse_subject(raw))
     except AuroraError as error:
         say(f"not restored {name}: {error}")
         return True

@@ -5,6 +5,7 @@ docs/bad-input.md lists the same cases with the API server's whole answer.
 """
 
 from tests.apiserver.bad_autonomy import BAD_AUTONOMY
+from tests.apiserver.bad_routing import BAD_ROUTING
 from tests.apiserver.good_objects import Bad
 
 BAD = (
@@ -160,4 +161,5 @@ BAD = (
         "should be less than or equal to 65535",
     ),
     *BAD_AUTONOMY,
+    *BAD_ROUTING,
 )

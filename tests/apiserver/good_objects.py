@@ -75,8 +75,25 @@ APPROVAL = {
         "approver": APPROVER,
     },
 }
-GOOD = {one["kind"]: one for one in (MODEL, DECISION, APPROVAL)}
-USERS = {"ModelDeployment": None, "Decision": OPERATOR, "Approval": APPROVER}
+POLICY = {
+    "apiVersion": "aurora.dev/v1alpha1",
+    "kind": "RoutingPolicy",
+    "metadata": {"name": "chat", "namespace": "default"},
+    "spec": {
+        "routeRef": {"name": "chat"},
+        "backends": [
+            {"name": "stable", "serviceRef": {"name": "chat-stable", "port": 80}, "weight": 90},
+            {"name": "canary", "serviceRef": {"name": "chat-canary", "port": 80}, "weight": 10},
+        ],
+    },
+}
+GOOD = {one["kind"]: one for one in (MODEL, POLICY, DECISION, APPROVAL)}
+USERS = {
+    "ModelDeployment": None,
+    "RoutingPolicy": None,
+    "Decision": OPERATOR,
+    "Approval": APPROVER,
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,15 @@ import yaml
 
 from aurora.resources.admission import policies
 from aurora.resources.schema import custom_resource_definitions
-from tests.apiserver.good_objects import APPROVAL, DECISION, GOOD, MODEL, OPERATOR, USERS
+from tests.apiserver.good_objects import (
+    APPROVAL,
+    DECISION,
+    GOOD,
+    MODEL,
+    OPERATOR,
+    POLICY,
+    USERS,
+)
 from tests.support.controlplane import TestControlPlane
 from tests.support.kubectl import Kubectl
 
@@ -98,9 +106,10 @@ def in_namespace(manifest: dict[str, Any], **metadata: Any) -> dict[str, Any]:
 
 @pytest.fixture
 def shown(guarded: Kubectl) -> Iterator[Kubectl]:
-    """kubectl where there are a model with a status, a Decision with a status, and an Approval."""
+    """kubectl with a model, a policy and a Decision, which have a status, and an Approval."""
     kubectl = guarded
     kubectl("apply", "-f", "-", manifest=in_namespace(MODEL)).ok()
+    kubectl("apply", "-f", "-", manifest=in_namespace(POLICY)).ok()
     kubectl("apply", "-f", "-", manifest=in_namespace(DECISION), user=OPERATOR).ok()
     kubectl("apply", "-f", "-", manifest=in_namespace(APPROVAL), user="jane").ok()
     at = "2026-01-01T12:00:00Z"
@@ -118,6 +127,17 @@ def shown(guarded: Kubectl) -> Iterator[Kubectl]:
                 {"name": "accuracyRatio", "reason": "NoData"},
             ],
             "lastDecision": last | {"reason": "LatencyAboveObjective", "time": at},
+        },
+    )
+    passed = ready | {"type": "AuditPassed", "reason": "AuditPassed"}
+    status(
+        kubectl,
+        "rpol/chat",
+        {
+            "conditions": [ready | {"message": "all there"}, passed],
+            "weights": "stable=100 canary=0",
+            "wanted": "stable=90 canary=10",
+            "backends": [{"name": "stable", "latencyP95": "0.41"}, {"name": "canary"}],
         },
     )
     outcome = {"verdict": "Improved", "effect": "-1.3", "unit": "s", "measuredAt": at}

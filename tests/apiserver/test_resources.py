@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from aurora.resources import ModelDeployment
+from aurora.resources import ModelDeployment, RoutingPolicy
 from tests.apiserver.bad_objects import BAD
 from tests.apiserver.good_objects import GOOD, USERS, Bad
 from tests.apiserver.installed import NAMESPACE, in_namespace
@@ -94,14 +94,20 @@ def sentences(text: str) -> list[str]:
     return [shortened(line) for line in lines if line and "were not checked because" not in line]
 
 
-SAMPLES = sorted((ROOT / "manifests" / "samples").glob("modeldeployment-*.yaml"))
+KINDS = {"modeldeployment": ModelDeployment, "routingpolicy": RoutingPolicy}
+SAMPLES = sorted(
+    path
+    for path in (ROOT / "manifests" / "samples").glob("*.yaml")
+    if path.stem.partition("-")[0] in KINDS
+)
 
 
 @pytest.mark.parametrize("path", [pytest.param(path, id=path.stem) for path in SAMPLES])
 def test_a_sample_is_stored_and_read_back_with_the_same_defaults(guarded: Kubectl, path: Path):
     guarded("apply", "-n", NAMESPACE, "-f", str(path)).ok()
     stored = guarded.json("get", "-n", NAMESPACE, "-f", str(path))
-    ours = ModelDeployment.parse(yaml.safe_load(path.read_text())).to_kubernetes()
+    kind = KINDS[path.stem.partition("-")[0]]
+    ours = kind.parse(yaml.safe_load(path.read_text())).to_kubernetes()
     assert stored["spec"] == ours["spec"]
-    assert ModelDeployment.parse(stored).to_kubernetes()["spec"] == ours["spec"]
+    assert kind.parse(stored).to_kubernetes()["spec"] == ours["spec"]
     guarded("delete", "-n", NAMESPACE, "-f", str(path)).ok()

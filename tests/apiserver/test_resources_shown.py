@@ -30,6 +30,16 @@ def test_the_wide_output_adds_latency_target_and_reason(shown: Kubectl):
     assert line[-4:] == ["3.1", "llama", "Reconciled", "all there"]
 
 
+def test_kubectl_get_shows_where_a_policys_weights_are(shown: Kubectl):
+    head, line = table(shown, "rpol")
+    assert head == ["NAME", "READY", "STRATEGY", "MODE", "WEIGHTS", "WANTED", "AUDIT", "AGE"]
+    assert line[1:4] == ["True", "Weighted", "Recommend"]
+    assert line[4:7] == ["stable=100 canary=0", "stable=90 canary=10", "True"]
+    wide, line = table(shown, "rpol", "-o", "wide")
+    assert wide[-4:] == ["ROUTE", "P95", "REASON", "MESSAGE"]
+    assert line[-4:] == ["chat", "0.41", "Reconciled", "all there"]
+
+
 def test_kubectl_get_shows_what_became_of_a_decision(shown: Kubectl):
     head, line = table(shown, "dec")
     assert head == ["NAME", "MODEL", "ACTION", "TIER", "CONFIDENCE", "PHASE", "OUTCOME", "AGE"]
@@ -58,6 +68,7 @@ def test_the_category_lists_all_kinds(shown: Kubectl):
         "approval.aurora.dev/llama-scale-1-jane",
         "decision.aurora.dev/llama-scale-1",
         "modeldeployment.aurora.dev/llama",
+        "routingpolicy.aurora.dev/chat",
     ]
 
 

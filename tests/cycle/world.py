@@ -35,8 +35,10 @@ from aurora.kube.kinds import (
     DEPLOYMENT,
     ENDPOINT_SLICE,
     HPA,
+    HTTP_ROUTE,
     MODEL_DEPLOYMENT,
     POD,
+    ROUTING_POLICY,
     SERVICE,
     Kind,
     Ref,
@@ -74,6 +76,8 @@ WATCHED: tuple[Kind, ...] = (
     ENDPOINT_SLICE,
     HPA,
     CONFIG_MAP,
+    HTTP_ROUTE,
+    ROUTING_POLICY,
 )
 SHORT = {
     "mode": "Auto",
@@ -465,6 +469,7 @@ async def _cycle(
         events,
         world.people,
         seen=lambda body: fleet.apply_event(MODEL_DEPLOYMENT, "MODIFIED", body),
+        policy_seen=lambda body: fleet.apply_event(ROUTING_POLICY, "MODIFIED", body),
     )
     followup = FollowUp(
         dispatcher=Dispatcher(book, effects, keepsakes, Records(store)),

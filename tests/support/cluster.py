@@ -14,7 +14,7 @@ import yaml
 from aurora.errors import NotFoundError
 from aurora.kube.client import KubeClient
 from aurora.kube.connection import Connection
-from aurora.kube.kinds import CONFIG_MAP, CUSTOM_KINDS, Kind, Ref
+from aurora.kube.kinds import CONFIG_MAP, CUSTOM_KINDS, ROUTING_POLICY, Kind, Ref
 from tests.support.controlplane import TestControlPlane
 
 NAMESPACES = Kind("", "v1", "namespaces", "Namespace", namespaced=False)
@@ -58,7 +58,7 @@ async def install_crds(client: KubeClient) -> None:
     async def all_served() -> bool:
         fresh = KubeClient(client.connection)
         try:
-            return all([await fresh.served(kind) for kind in CUSTOM_KINDS])
+            return all([await fresh.served(kind) for kind in (*CUSTOM_KINDS, ROUTING_POLICY)])
         finally:
             await fresh.close()
 

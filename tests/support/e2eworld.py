@@ -30,6 +30,7 @@ from aurora.kube.kinds import (
     MODEL_DEPLOYMENT,
     NODE,
     POD,
+    ROUTING_POLICY,
     SERVICE,
     Kind,
     Ref,
@@ -39,6 +40,7 @@ from tests.support.builders import merged
 from tests.support.cluster import CRDS, NAMESPACES, install_crds, set_switch
 from tests.support.e2eprocesses import Program
 
+OWN_KINDS = (*CUSTOM_KINDS, ROUTING_POLICY)
 ALLOWED = ("kind-", "aurora-")
 MODEL_POD = Path(__file__).with_name("modelpod.py")
 PORT = 8000
@@ -339,20 +341,20 @@ async def _exporter_image(client: KubeClient) -> str:
     """AURORA's image, where a node has it; without it the cache runs without its exporter."""
     wanted = os.environ.get("AURORA_E2E_IMAGE", EXPORTER_IMAGE)
     nodes = (await client.list(NODE)).items
-    names = {name for node in nodes for i in node["status"]["images"] for name in i["names"]}
+    names = {name for node in nodes for i in node["status"]["images"] for name in i["names"] or ()}
     return wanted if any(name.endswith(f"/{wanted}") for name in names) else ""
 
 
 @asynccontextmanager
 async def _installed_crds(client: KubeClient) -> AsyncIterator[None]:
     """The CRDs of this checkout; those that were not there before are taken away again."""
-    names = [f"{kind.plural}.{kind.group}" for kind in CUSTOM_KINDS]
+    names = [str(kind) for kind in OWN_KINDS]
     fresh = [name for name in names if await client.get(Ref(CRDS, "", name)) is None]
     await until(lambda: _install(client), "the CRDs are applied", within_s=60)
     try:
         yield
     finally:
-        in_use = [item for kind in CUSTOM_KINDS for item in (await client.list(kind)).items]
+        in_use = [item for kind in OWN_KINDS for item in (await client.list(kind)).items]
         for name in fresh if not in_use else ():
             found = await client.get(Ref(CRDS, "", name))
             if found is not None:
@@ -402,10 +404,11 @@ async def new_world(folder: Path) -> AsyncIterator[World]:
 
 async def _let_go(world: World) -> None:
     """Take finalizers off where a test failed before the operator did."""
-    for one in await world.listed(MODEL_DEPLOYMENT):
-        if one["metadata"].get("finalizers"):
-            operation = {"op": "remove", "path": "/metadata/finalizers"}
-            await world.patch(MODEL_DEPLOYMENT, one["metadata"]["name"], operation)
+    for kind in (MODEL_DEPLOYMENT, ROUTING_POLICY):
+        for one in await world.listed(kind):
+            if one["metadata"].get("finalizers"):
+                operation = {"op": "remove", "path": "/metadata/finalizers"}
+                await world.patch(kind, one["metadata"]["name"], operation)
 
 
 async def _is_gone(client: KubeClient, namespace: str) -> bool:

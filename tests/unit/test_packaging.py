@@ -1,53 +1,30 @@
-"""The chart: in step with the code it shares, complete, and as strict as it says."""
+"""What follows from the code and the chart is in step, and the recipes around it hold."""
 
-import os
+import re
 import shutil
-import subprocess
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
 
-from aurora.config import Settings
-from aurora.decisions.desk import LEASE_NAME
+from aurora.chart_reference import INSTALL_GUIDE
 from aurora.packaging import ADMISSION, admission_template, main
 from aurora.resources.admission import policies
+from tests.support.chart import (
+    CHART,
+    HELM,
+    helm,
+    needs_helm,
+    render,
+)
 
 ROOT = Path(__file__).parents[2]
-CHART = ROOT / "helm" / "aurora"
-FOUND = shutil.which(
-    os.environ.get("HELM", "helm"),
-    path=os.pathsep.join([os.environ["PATH"], str(Path.home() / ".cache/aurora-node/bin")]),
+POSTGRES = ("--set", "store.type=postgresql", "--set", "store.urlSecret.name=records")
+MONITORED = tuple(
+    option
+    for name in ("podMonitor", "serviceMonitor", "prometheusRule", "dashboard")
+    for option in ("--set", f"monitoring.{name}.enabled=true")
 )
-needs_helm = pytest.mark.skipif(FOUND is None, reason="helm is not installed: set HELM")
-
-
-def render(*options: str, namespace: str = "aurora-system") -> list[dict[str, Any]]:
-    done = helm("template", "aurora", str(CHART), "-n", namespace, *options)
-    assert done.returncode == 0, done.stderr
-    return [one for one in yaml.safe_load_all(done.stdout) if one]
-
-
-def helm(*arguments: str) -> subprocess.CompletedProcess[str]:
-    assert FOUND is not None
-    return subprocess.run(
-        [FOUND, *arguments], capture_output=True, text=True, timeout=60, check=False
-    )
-
-
-def only(objects: list[dict[str, Any]], kind: str, name: str = "") -> dict[str, Any]:
-    (found,) = (
-        one
-        for one in objects
-        if one["kind"] == kind and (not name or one["metadata"]["name"] == name)
-    )
-    return found
-
-
-def environment(objects: list[dict[str, Any]]) -> dict[str, str]:
-    (container,) = only(objects, "Deployment")["spec"]["template"]["spec"]["containers"]
-    return {one["name"]: one["value"] for one in container["env"]}
 
 
 def test_the_admission_policies_of_the_chart_are_those_of_the_code():
@@ -56,12 +33,22 @@ def test_the_admission_policies_of_the_chart_are_those_of_the_code():
 
 @needs_helm
 def test_generated_files_are_in_step():
-    assert main(["--check", "--root", str(ROOT), "--helm", FOUND or ""]) == 0, "run make generate"
+    assert main(["--check", "--root", str(ROOT), "--helm", HELM or ""]) == 0, "run make generate"
 
 
 @needs_helm
-def test_the_chart_passes_helms_own_check():
-    done = helm("lint", "--strict", str(CHART))
+@pytest.mark.parametrize(
+    "options",
+    [
+        pytest.param((), id="the defaults"),
+        pytest.param(
+            (*POSTGRES, *MONITORED, "--set", "replicas=2", "--set", "networkPolicy.enabled=true"),
+            id="everything",
+        ),
+    ],
+)
+def test_the_chart_passes_helms_own_check(options: tuple[str, ...]):
+    done = helm("lint", "--strict", str(CHART), *options)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -75,114 +62,82 @@ def test_the_policies_name_the_account_of_the_release():
 
 
 @needs_helm
-def test_every_variable_of_the_chart_is_a_setting():
-    objects = render("--set", "watchNamespaces={a,b}", "--set", "webhookHosts={n8n.example.com}")
-    known = {f"AURORA_{name.upper()}" for name in Settings.model_fields}
-    assert set(environment(objects)) <= known
-    assert environment(objects)["AURORA_WATCH_NAMESPACES"] == "a,b"
+def test_the_notes_tell_what_comes_next():
+    options = ("--set", "watchNamespaces={team-a}", "--set", "persistence.enabled=false")
+    done = helm("install", "aurora", str(CHART), "--dry-run=client", "-n", "here", *options)
+    assert done.returncode == 0, done.stderr
+    notes = done.stdout.split("NOTES:")[1]
+    for told in ("team-a", "kubectl -n here rollout status", "aurora-control", "WARNING: pers"):
+        assert told in notes
 
 
-@needs_helm
-@pytest.mark.parametrize(
-    "options",
-    [
-        pytest.param(("--set", "settings.STORE_URL=postgresql://db/aurora"), id="as a setting"),
-        pytest.param(("--set", "settingsSecret=aurora-secrets"), id="in a Secret"),
-    ],
-)
-def test_a_store_of_ones_own_replaces_sqlite(options: tuple[str, ...]):
-    assert "sqlite" not in environment(render(*options)).get("AURORA_STORE_URL", "")
+def test_the_definitions_are_upgraded_and_outlive_the_release():
+    assert not (CHART / "crds").exists()
+    for path in (CHART / "templates" / "crds").glob("*.yaml"):
+        assert "helm.sh/resource-policy: keep" in path.read_text(encoding="utf-8")
 
 
-@needs_helm
-def test_rights_end_at_the_watched_namespaces():
-    objects = render("--set", "watchNamespaces={a,b}")
-    bindings = [one for one in objects if one["kind"] == "ClusterRoleBinding"]
-    assert [one["roleRef"]["name"] for one in bindings] == ["aurora-cluster"]
-    rules = only(objects, "ClusterRole", "aurora-cluster")["rules"]
-    assert [rule["resources"] for rule in rules] == [["nodes"]]
-    granted = [one for one in objects if one["kind"] == "RoleBinding"]
-    assert {one["metadata"]["namespace"] for one in granted} == {"a", "b", "aurora-system"}
+def test_every_action_of_the_workflows_is_pinned_and_no_job_has_rights_by_default():
+    found = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+    assert {path.stem for path in found} == {"test", "e2e", "release"}
+    for path in found:
+        text = path.read_text(encoding="utf-8")
+        assert yaml.safe_load(text)["permissions"] == {"contents": "read"}
+        for used in re.findall(r"uses: (\S+)", text):
+            assert re.fullmatch(r"[\w.-]+/[\w.-]+@(v\d+|[0-9a-f]{40})", used), used
 
 
-@needs_helm
-@pytest.mark.parametrize(("hosts", "granted"), [("", False), ("webhookHosts={x.example}", True)])
-def test_secrets_are_read_only_where_webhooks_are_allowed(hosts: str, granted: bool):
-    rules = only(render("--set", hosts) if hosts else render(), "ClusterRole", "aurora")["rules"]
-    assert any("secrets" in rule["resources"] for rule in rules) is granted
-
-
-@needs_helm
-def test_no_rule_has_a_wildcard_or_deletes_what_is_not_auroras():
-    for one in render():
-        for rule in one.get("rules", []) if one["kind"] in {"Role", "ClusterRole"} else []:
-            everything = [*rule["apiGroups"], *rule["resources"], *rule["verbs"]]
-            assert "*" not in everything
-            assert "deletecollection" not in everything
-            assert "delete" not in rule["verbs"] or rule["apiGroups"] == ["aurora.dev"]
-
-
-@needs_helm
-def test_the_role_names_the_lease_that_is_taken():
-    rules = only(render(), "Role")["rules"]
-    named = [rule.get("resourceNames") for rule in rules if rule["resources"] == ["leases"]]
-    assert named == [None, [LEASE_NAME]]
-
-
-@needs_helm
-def test_the_pods_are_locked_down_and_one_at_a_time():
-    objects = render()
-    deployment = only(objects, "Deployment")
-    assert deployment["spec"]["strategy"] == {"type": "Recreate"}
-    for one in (deployment, only(objects, "Job")):
-        spec = one["spec"]["template"]["spec"]
-        assert spec["enableServiceLinks"] is False
-        assert spec["securityContext"]["runAsNonRoot"] is True
-        for container in spec["containers"]:
-            assert container["securityContext"] == {
-                "allowPrivilegeEscalation": False,
-                "readOnlyRootFilesystem": True,
-                "capabilities": {"drop": ["ALL"]},
-            }
-            assert container["resources"]["limits"]["memory"]
-
-
-@needs_helm
-def test_deleting_the_release_runs_uninstall_first():
-    job = only(render(), "Job")
-    assert job["metadata"]["annotations"]["helm.sh/hook"] == "pre-delete"
-    (container,) = job["spec"]["template"]["spec"]["containers"]
-    assert container["args"] == ["uninstall", "--stop-operator", "aurora"]
-
-
-@needs_helm
-@pytest.mark.parametrize(
-    ("option", "says"),
-    [
-        pytest.param("settings.AURORA_CYCLE_SECONDS=5", "AURORA_CYCLE_SECONDS", id="the prefix"),
-        pytest.param("prometheus.url=prometheus:9090", "url", id="a URL without its scheme"),
-        pytest.param("watchNamespace=a", "watchNamespace", id="a misspelled value"),
-        pytest.param("image.pullPolicy=Sometimes", "pullPolicy", id="a policy that does not exist"),
-    ],
-)
-def test_wrong_values_are_refused(option: str, says: str):
-    done = helm("template", "aurora", str(CHART), "--set", option)
-    assert done.returncode != 0
-    assert says in done.stderr
+def test_the_image_is_built_from_what_the_ignore_file_lets_through():
+    kept = {
+        line.removeprefix("!")
+        for line in (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
+        if line.startswith("!")
+    }
+    recipe = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+    copied = {
+        source
+        for line in re.findall(r"^COPY (?!--from)(.+)$", recipe, re.MULTILINE)
+        for source in line.split()[:-1]
+    }
+    assert copied == kept
+    assert "USER 65532:65532" in recipe
+    assert "--require-hashes" in recipe
 
 
 def test_a_folder_without_the_chart_is_refused(tmp_path: Path):
     assert main(["--root", str(tmp_path)]) == 2
 
 
+def repository(folder: Path, guide: str) -> None:
+    shutil.copytree(CHART, folder / "helm" / "aurora")
+    (folder / ADMISSION).write_text("old", encoding="utf-8")
+    (folder / "docs").mkdir()
+    (folder / INSTALL_GUIDE).write_text(guide, encoding="utf-8")
+
+
+MARKS = "before\n<!-- values: begin, written by make generate -->\n<!-- values: end -->\nafter\n"
+
+
 def test_without_helm_only_the_rendered_manifest_is_left_out(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
-    shutil.copytree(CHART, tmp_path / "helm" / "aurora")
-    (tmp_path / ADMISSION).write_text("old", encoding="utf-8")
+    repository(tmp_path, MARKS)
     arguments = ["--root", str(tmp_path), "--helm", "no-such-program"]
     assert main([*arguments, "--check"]) == 1
     assert (tmp_path / ADMISSION).read_text(encoding="utf-8") == "old"
     assert main(arguments) == 0
     assert (tmp_path / ADMISSION).read_text(encoding="utf-8") == admission_template()
+    guide = (tmp_path / INSTALL_GUIDE).read_text(encoding="utf-8")
+    assert guide.startswith("before\n")
+    assert guide.endswith("after\n")
+    assert "| `persistence.size` | string | `1Gi` |" in guide
     assert "not looked at, because no-such-program is not installed" in capsys.readouterr().out
+    assert main([*arguments, "--check"]) == 0
+
+
+def test_a_guide_without_a_place_for_the_values_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    repository(tmp_path, "no marks\n")
+    assert main(["--root", str(tmp_path), "--helm", "no-such-program"]) == 2
+    assert "docs/install.md: write the lines" in capsys.readouterr().err

@@ -22,6 +22,8 @@ BAD = (
     ("a cycle of no time", {"CYCLE_SECONDS": "0"}),
     ("a duration with its unit", {"METRICS_WINDOW_SECONDS": "60s"}),
     ("a Prometheus without its scheme", {"PROMETHEUS_URL": "prometheus:9090"}),
+    ("an action that needs no rights", {"ACTIONS": '{"ALERT": ["*"]}'}),
+    ("actions without their namespaces", {"ACTIONS": "SCALE,ROUTE"}),
     ("a header that is no JSON", {"PROMETHEUS_HEADERS": "X-Scope-OrgID: team"}),
     ("a header that is no text", {"PROMETHEUS_HEADERS": '{"X-Scope-OrgID": 7}'}),
     ("a list that is half JSON", {"WATCH_NAMESPACES": '["models"'}),
@@ -76,9 +78,19 @@ def test_the_document_lists_what_each_wrong_setting_got(monkeypatch: pytest.Monk
     assert written == table
 
 
-def test_a_wrong_secret_is_not_repeated(monkeypatch: pytest.MonkeyPatch):
-    said = refusal(monkeypatch, {"PROMETHEUS_HEADERS": "Authorization: hunter2"})
-    assert "hunter2" not in said
+@pytest.mark.parametrize(
+    "settings",
+    [
+        pytest.param(
+            {"PROMETHEUS_HEADERS": "Authorization: hunter2"}, id="a header that is no JSON"
+        ),
+        pytest.param({"PROMETHEUS_HEADERS": '{"Authorization": ["hunter2"]}'}, id="a list"),
+        pytest.param({"PROMETHEUS_URL": "me:hunter2@prometheus:9090"}, id="a password in a URL"),
+        pytest.param({"PROMETHEUS_URL": "ftp://me:hunter2@prometheus"}, id="in another scheme"),
+    ],
+)
+def test_a_wrong_secret_is_not_repeated(monkeypatch: pytest.MonkeyPatch, settings: dict[str, str]):
+    assert "hunter2" not in refusal(monkeypatch, settings)
 
 
 def test_the_command_says_it_in_one_line_and_ends_with_2():

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from aurora.critic import checks, evidence, pace, reservations, safety
+from aurora.critic import checks, evidence, pace, reservations, safety, weights
 from aurora.critic.finding import Finding
 from aurora.critic.objectives import objective_at_risk
 from aurora.critic.reasons import CheckReason
@@ -18,6 +18,7 @@ REJECTIONS: tuple[Callable[[CriticInput], Finding], ...] = (
     checks.control_unreadable,
     checks.kill_switch_set,
     checks.paused,
+    checks.action_not_installed,
     checks.mode_observe,
     # Then whether there is one thing to act on, and nobody else acting on it.
     checks.target_not_found,
@@ -27,6 +28,9 @@ REJECTIONS: tuple[Callable[[CriticInput], Finding], ...] = (
     # Then whether the result would be a state that is allowed and safe.
     safety.out_of_bounds,
     safety.no_healthy_backend,
+    weights.refs_unresolved,
+    weights.weights_are_no_whole,
+    weights.no_ready_backend,
     safety.model_name_differs,
     evidence.evidence_missing,
     objective_at_risk,
@@ -35,10 +39,12 @@ REJECTIONS: tuple[Callable[[CriticInput], Finding], ...] = (
     # Then how fast and how much.
     pace.denied_recently,
     pace.action_in_flight,
+    pace.neighbour_in_flight,
     pace.protected_recently,
     pace.failed_before,
     pace.cooling_down,
     pace.step_too_large,
+    weights.weight_step_too_large,
     pace.budget_exhausted,
     pace.blast_radius,
 )
@@ -61,6 +67,7 @@ _RISKS: dict[tuple[Action, Direction], Risk] = {
     (Action.CACHE, Direction.OFF): Risk.LOW,
     (Action.ROUTE, Direction.FALLBACK): Risk.MEDIUM,
     (Action.ROUTE, Direction.PRIMARY): Risk.MEDIUM,
+    (Action.ROUTE, Direction.SHIFT): Risk.MEDIUM,
     (Action.ALERT, Direction.NONE): Risk.LOW,
 }
 

@@ -37,6 +37,19 @@ def paused(given: CriticInput) -> Finding:
     return CheckReason.PAUSED, "the annotation aurora.dev/paused is set: remove it to go on"
 
 
+def action_not_installed(given: CriticInput) -> Finding:
+    action, namespace = given.request.action, given.request.model.namespace
+    if given.fleet.rights.cover(action, namespace):
+        return None
+    return (
+        CheckReason.ACTION_NOT_INSTALLED,
+        (
+            f"this installation may not carry out {action} in {namespace}: an administrator allows "
+            f"it with actions.{action.lower()} of the chart (AURORA_ACTIONS)"
+        ),
+    )
+
+
 def mode_observe(given: CriticInput) -> Finding:
     """An ALERT changes nothing: only a mode of its own keeps it from being told."""
     model, action = given.observation.model, given.request.action

@@ -53,6 +53,20 @@ def action_in_flight(given: CriticInput) -> Finding:
     return CheckReason.ACTION_IN_FLIGHT, f"{open_entry.id} is still {open_entry.phase}"
 
 
+def neighbour_in_flight(given: CriticInput) -> Finding:
+    """Replicas of a backend and the weights that send it traffic never change at the same time.
+
+    Neither effect could be told from the other's. What protects callers does not wait for it.
+    """
+    if given.request.protective or given.request.action is Action.ALERT:
+        return None
+    for key in given.observation.neighbours:
+        open_entry = given.ledger.in_flight(key)
+        if open_entry is not None:
+            return CheckReason.ACTION_IN_FLIGHT, f"{open_entry.id} is still {open_entry.phase}"
+    return None
+
+
 def protected_recently(given: CriticInput) -> Finding:
     if not given.request.protective or given.request.action is Action.ALERT:
         return None

@@ -1,9 +1,10 @@
 """What the critic is asked: the action in bare parameters, never its wording or precedents."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from aurora.critic.ledger import Ledger
+from aurora.critic.rights import Rights
 from aurora.observe.facts import ControlFacts, NodeFacts, ObjectKey
 from aurora.observe.snapshot import FleetSnapshot, ModelObservation
 from aurora.planner.decision import Decision, Direction
@@ -46,6 +47,7 @@ class FleetFacts:
     control: ControlFacts
     nodes: NodeFacts | None
     cycle_s: float
+    rights: Rights = field(default_factory=Rights)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +88,9 @@ def request_of(decision: Decision) -> ActionRequest:
     )
 
 
-def fleet_facts(snapshot: FleetSnapshot, ledger: Ledger, *, cycle_s: float) -> FleetFacts:
+def fleet_facts(
+    snapshot: FleetSnapshot, ledger: Ledger, *, cycle_s: float, rights: Rights | None = None
+) -> FleetFacts:
     """Count the fleet once per cycle."""
     return FleetFacts(
         models=len(snapshot.models),
@@ -94,4 +98,5 @@ def fleet_facts(snapshot: FleetSnapshot, ledger: Ledger, *, cycle_s: float) -> F
         control=snapshot.control,
         nodes=snapshot.nodes,
         cycle_s=cycle_s,
+        rights=rights or Rights(),
     )

@@ -39,7 +39,7 @@ def _lowest(given: CriticInput, minimum: int) -> int:
 
 
 def no_healthy_backend(given: CriticInput) -> Finding:
-    if given.request.action is not Action.ROUTE:
+    if given.request.action is not Action.ROUTE or given.request.direction is Direction.SHIFT:
         return None
     to_fallback = given.request.direction is Direction.FALLBACK
     seen = given.observation

@@ -9,7 +9,7 @@ from aurora.executor.cache import announced, cache_step, opposite
 from aurora.executor.changes import undo
 from aurora.executor.entries import entry_of
 from aurora.executor.plan import Plan, stored_changes
-from aurora.executor.route import route_changes
+from aurora.executor.route import route_changes, shift_changes
 from aurora.executor.scale import scale_plan
 from aurora.observe.facts import ObjectKey
 from aurora.observe.snapshot import ModelObservation
@@ -48,6 +48,8 @@ def _scale(entry: LedgerEntry, observation: ModelObservation, _: Decisions) -> P
 
 
 def _route(entry: LedgerEntry, observation: ModelObservation, decisions: Decisions) -> Plan:
+    if entry.direction is Direction.SHIFT:
+        return Plan(shift_changes(entry, observation))
     if entry.direction is Direction.FALLBACK:
         return Plan(route_changes(observation))
     went = decisions.get(ObjectKey(entry.model.namespace, entry.after.get("undo", "")))

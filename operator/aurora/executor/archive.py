@@ -5,6 +5,7 @@ from decimal import Decimal
 from typing import Final
 
 from aurora.executor.retention import ENDED
+from aurora.executor.subjects import subject_of
 from aurora.observe.facts import ObjectKey
 from aurora.resources import DecisionObject
 from aurora.resources.decision import OutcomeStatus
@@ -96,7 +97,7 @@ def _row(found: DecisionObject) -> DecisionRow:
         name=metadata.name,
         uid=metadata.uid,
         namespace=metadata.namespace,
-        model=spec.model_ref.name,
+        model=subject_of(found).name,
         action=spec.action,
         reason=spec.reason,
         message=spec.message,

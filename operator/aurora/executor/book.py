@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from aurora.critic.verdict import Approved, NeedsApproval, Rejected, Verdict
-from aurora.errors import ConflictError
+from aurora.errors import ConflictError, UnavailableError
 from aurora.executor.changes import Change
 from aurora.executor.plan import status_changes
 from aurora.executor.projections import decision_manifest, first_phase, timestamp
@@ -42,7 +42,8 @@ class DecisionBook:
         manifest = decision_manifest(decision, verdict)
         try:
             made = await self._writer.create(DECISION, manifest)
-        except ConflictError:
+        except (ConflictError, UnavailableError):
+            # Without an answer it may have been made: left unjudged, it would hold nothing back.
             found = await self._client.get(ref_of(DECISION, manifest))
             if found is None or found["spec"].get("fingerprint") != decision.fingerprint:
                 raise
@@ -86,11 +87,21 @@ class DecisionBook:
 
     async def _write(self, found: DecisionObject, status: Mapping[str, Any]) -> DecisionObject:
         ref = Ref(DECISION, found.metadata.namespace, found.metadata.name)
-        written = await self._writer.patch_status(ref, status, found=found.to_kubernetes())
+        try:
+            written = await self._writer.patch_status(ref, status, found=found.to_kubernetes())
+        except UnavailableError:
+            written = await self._client.get(ref)
+            if written is None or not _stands(status, written):
+                raise
         if written is None:
             return found
         self._seen(written)
         return DecisionObject.parse(written)
+
+
+def _stands(status: Mapping[str, Any], written: Mapping[str, Any]) -> bool:
+    """Whether a status whose answer was lost was written all the same."""
+    return DecisionObject.parse(written).status.to_kubernetes() == dict(status)
 
 
 def _first_facts(verdict: Verdict) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """CACHE: arms and disarms the sidecar by one patch, and switches it by a file of a ConfigMap."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +22,7 @@ from aurora.kube.kinds import (
     NODE,
     POD,
     SERVICE,
+    Kind,
     Ref,
 )
 from aurora.kube.writer import Writer
@@ -112,10 +113,18 @@ def announced(step: CacheStep) -> tuple[Change, ...]:
 class CacheActuator:
     """Does one step; each is safe to repeat, since the objects are read first."""
 
-    def __init__(self, client: KubeClient, writer: Writer, images: CacheImages) -> None:
+    def __init__(
+        self,
+        client: KubeClient,
+        writer: Writer,
+        images: CacheImages,
+        *,
+        namespaces: Sequence[str] = (),
+    ) -> None:
         self._client = client
         self._writer = writer
         self._images = images
+        self._namespaces = namespaces
 
     async def take(self, step: CacheStep) -> None:
         """Take the step.
@@ -198,17 +207,22 @@ class CacheActuator:
     ) -> ArmingFacts:
         """Read what only arming has to know; it happens once in a Deployment's life."""
         version = await self._client.version()
-        policies = (await self._client.list(NETWORK_POLICY)).items
+        policies = await self._listed(NETWORK_POLICY)
         if step.on_demand_nodes:
             return ArmingFacts(version, policies)
-        nodes, pods = await asyncio.gather(self._client.list(NODE), self._client.list(POD))
+        nodes, pods = await asyncio.gather(self._client.list(NODE), self._listed(POD))
         room = surge_room(
             deployment["spec"]["template"]["spec"],
             extra=added_requests(settings),
             nodes=nodes.items,
-            pods=pods.items,
+            pods=pods,
         )
         return ArmingFacts(version, policies, room)
+
+    async def _listed(self, kind: Kind) -> list[dict[str, Any]]:
+        """Of the namespaces that are worked in: pods elsewhere are not seen, their room is."""
+        places = self._namespaces or ("",)
+        return [one for at in places for one in (await self._client.list(kind, namespace=at)).items]
 
     def _settings(self, spec: Cache) -> CacheSettings:
         try:

@@ -6,7 +6,7 @@ A change knows the old value, so that undoing writes it back and never drops a f
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from aurora.kube.jsonpatch import ABSENT
 from aurora.kube.jsonpatch import Change as FieldChange
@@ -16,6 +16,7 @@ __all__ = [
     "Change",
     "ObjectRef",
     "Progress",
+    "beside",
     "by_object",
     "fields",
     "progress",
@@ -40,6 +41,7 @@ class Change:
 
     Attributes:
         subresource: "scale" for replicas of any scalable kind, else empty.
+        beside: fields of the same parent that must hold these values: in a list, whose leaf it is.
     """
 
     ref: ObjectRef
@@ -47,6 +49,7 @@ class Change:
     before: Any
     after: Any
     subresource: str = ""
+    beside: tuple[tuple[str, Any], ...] = ()
 
 
 class Progress(StrEnum):
@@ -70,6 +73,29 @@ def fields(changes: Iterable[Change]) -> list[FieldChange]:
     return [FieldChange(change.path, change.before, change.after) for change in changes]
 
 
+_DEFAULTS: Final = {"group": "", "kind": "Service"}
+"""Of a backendRef (Gateway API v1), where the API server did not write them out."""
+
+
+def beside(changes: Iterable[Change], document: Mapping[str, Any]) -> dict[str, Any]:
+    """What a patch has to test beside the leaves, by path; absent fields cannot be tested."""
+    paths = (
+        (f"{change.path.rpartition('/')[0]}/{name}", value)
+        for change in changes
+        for name, value in change.beside
+    )
+    return {path: value for path, value in paths if read(document, path) is not ABSENT}
+
+
+def _same_element(change: Change, document: Mapping[str, Any]) -> bool:
+    parent = change.path.rpartition("/")[0]
+    for name, value in change.beside:
+        found = read(document, f"{parent}/{name}")
+        if found != value and not (found is ABSENT and _DEFAULTS.get(name) == value):
+            return False
+    return True
+
+
 def read(document: Mapping[str, Any], path: str) -> Any:
     """The value at a JSON Pointer, or ABSENT."""
     found: Any = document
@@ -86,6 +112,8 @@ def read(document: Mapping[str, Any], path: str) -> Any:
 
 def progress(changes: Sequence[Change], document: Mapping[str, Any]) -> Progress:
     """Compare the changes of one object with the object as it stands."""
+    if not all(_same_element(change, document) for change in changes):
+        return Progress.FOREIGN
     seen = [_seen(change, read(document, change.path)) for change in changes]
     if Progress.FOREIGN in seen:
         return Progress.FOREIGN

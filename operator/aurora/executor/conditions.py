@@ -24,9 +24,9 @@ from aurora.resources import (
 from aurora.resources.vocabulary import Action, ConditionStatus, Phase
 from aurora.state.system_state import SystemState
 
-__all__ = ["conditions_of"]
+__all__ = ["GAPS", "Fact", "conditions_of", "paused_fact", "pending_fact"]
 
-_GAPS: Final = {
+GAPS: Final = {
     Gap.NO_DATA: Reason.METRICS_MISSING,
     Gap.STALE: Reason.METRICS_STALE,
     Gap.QUERY_FAILED: Reason.PROMETHEUS_ERROR,
@@ -52,8 +52,8 @@ def conditions_of(
         _metrics(state),
         _scaling(observation),
         _cache(observation, decisions),
-        _paused(observation, snapshot),
-        _pending(decisions),
+        paused_fact(observation, snapshot),
+        pending_fact(decisions),
         _autoscalers(observation),
         _target(observation),
         _reverted(reverted),
@@ -126,7 +126,7 @@ def _metrics(state: SystemState) -> Fact:
         reading = state.reading(signal)
         if isinstance(reading, Missing) and not (idle and reading.gap is Gap.NO_DATA):
             thin = reading.gap is Gap.NO_DATA and signal is not Signal.REQUEST_RATE
-            reason = Reason.TOO_FEW_SAMPLES if thin else _GAPS[reading.gap]
+            reason = Reason.TOO_FEW_SAMPLES if thin else GAPS[reading.gap]
             status = TRUE if thin else FALSE
             return (
                 ConditionType.METRICS_AVAILABLE,
@@ -181,7 +181,8 @@ def _cache(observation: ModelObservation, decisions: Sequence[DecisionObject]) -
     return ConditionType.CACHE_ACTIVE, FALSE, reason, "No cache sidecar is in the pods."
 
 
-def _paused(observation: ModelObservation, snapshot: FleetSnapshot) -> Fact:
+def paused_fact(observation: ModelObservation, snapshot: FleetSnapshot) -> Fact:
+    """Whether the kill switch or the annotation stops every write."""
     if not snapshot.control.writes_allowed:
         message = snapshot.control.detail or Reason.STOPPED.sentence
         return ConditionType.PAUSED, TRUE, Reason.STOPPED, message
@@ -190,7 +191,8 @@ def _paused(observation: ModelObservation, snapshot: FleetSnapshot) -> Fact:
     return ConditionType.PAUSED, FALSE, Reason.NOT_PAUSED, Reason.NOT_PAUSED.sentence
 
 
-def _pending(decisions: Sequence[DecisionObject]) -> Fact:
+def pending_fact(decisions: Sequence[DecisionObject]) -> Fact:
+    """Whether a decision waits for a person."""
     waiting = [one for one in decisions if one.status.phase is Phase.AWAITING_APPROVAL]
     if not waiting:
         reason = Reason.NOTHING_PENDING
@@ -236,7 +238,7 @@ def _drift(observation: ModelObservation, state: SystemState) -> list[Fact]:
     if reading is None:
         return []
     if isinstance(reading, Missing):
-        reason = _GAPS[reading.gap]
+        reason = GAPS[reading.gap]
         return [
             (
                 ConditionType.DRIFT_DETECTED,

@@ -22,11 +22,13 @@ from aurora.executor.keepsakes import Keepsakes
 from aurora.executor.plan import Plan, stored_changes
 from aurora.executor.projections import number, timestamp
 from aurora.executor.records import Records
+from aurora.executor.subjects import subject_of
 from aurora.memory.outcome import Outcome
 from aurora.observe.facts import ObjectKey
 from aurora.observe.snapshot import ModelObservation
 from aurora.planner.cases import CaseFeatures
 from aurora.planner.decision import Decision
+from aurora.planner.routing.past import WEIGHT
 from aurora.reasons import ConditionReason
 from aurora.resources import ConditionType, DecisionObject
 from aurora.resources.vocabulary import Action, ConditionStatus, Phase
@@ -87,6 +89,15 @@ class Dispatcher:
             found, reason=found.spec.reason, note=found.spec.message, warning=True
         )
         await self._keepsakes.notify(found)
+
+    async def taken_back(self, found: DecisionObject, observation: ModelObservation) -> None:
+        """Tell that somebody set other values than a decision's, which stay as they are."""
+        route = observation.route if observation.routing is not None else None
+        who = (route.writer if route is not None else "") or "another manager"
+        target = found.spec.target
+        note = f"{who} took back what was set on {target.kind} {target.name}: {_done(found)}"
+        reason = ConditionReason.EXTERNALLY_REVERTED
+        await self._keepsakes.tell(found, reason=reason, note=note, warning=True)
 
     async def execute(
         self,
@@ -168,9 +179,7 @@ class Dispatcher:
         await self._keepsakes.annotate_model(found)
         if phase is Phase.COMPLETED:
             # A way back may have left everything as it was found.
-            await self._keepsakes.tidy(
-                ObjectKey(found.metadata.namespace, found.spec.model_ref.name)
-            )
+            await self._keepsakes.tidy(subject_of(found))
         return found
 
     async def undo(
@@ -185,7 +194,7 @@ class Dispatcher:
         if why:
             return await self._move_back(found, Phase.FAILED, ConditionReason.UNDO_FAILED, why, at)
         # Before the phase, which is the end of it: a process that dies in between comes back here.
-        await self._keepsakes.tidy(ObjectKey(found.metadata.namespace, found.spec.model_ref.name))
+        await self._keepsakes.tidy(subject_of(found))
         return await self._move_back(found, Phase.ROLLED_BACK, ConditionReason.UNDONE, "", at)
 
     async def close(  # noqa: PLR0913 - one answer, all by name
@@ -265,7 +274,7 @@ def _failure(result: Result) -> str:
 def _done(found: DecisionObject) -> str:
     parameters = found.spec.parameters
     steps = [
-        f"{name} {parameters.from_.get(name, 'none')} to {value}"
+        f"{name.removeprefix(WEIGHT)} {parameters.from_.get(name, 'none')} to {value}"
         for name, value in parameters.to.items()
         if name != "undo"
     ]

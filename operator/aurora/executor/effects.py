@@ -5,7 +5,15 @@ from enum import StrEnum
 
 from aurora.errors import ConflictError, NotFoundError
 from aurora.executor.cache import CacheActuator, CacheStep
-from aurora.executor.changes import Change, ObjectRef, Progress, by_object, fields, progress
+from aurora.executor.changes import (
+    Change,
+    ObjectRef,
+    Progress,
+    beside,
+    by_object,
+    fields,
+    progress,
+)
 from aurora.executor.plan import Plan, ref_of_change
 from aurora.kube.client import KubeClient
 from aurora.kube.jsonpatch import guarded
@@ -87,6 +95,11 @@ class Effects:
         pending = [one for one in group if progress([one], found) is Progress.PENDING]
         version = found["metadata"]["resourceVersion"]
         uid = found["metadata"]["uid"]
-        patch = guarded(uid=uid, resource_version=version, changes=fields(pending))
+        patch = guarded(
+            uid=uid,
+            resource_version=version,
+            changes=fields(pending),
+            beside=beside(pending, found),
+        )
         await self._writer.patch_json(ref_of_change(ref), patch, subresource=subresource)
         return Result.DONE

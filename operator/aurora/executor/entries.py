@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from aurora.critic.ledger import Ledger, LedgerEntry
-from aurora.observe.facts import ObjectKey
+from aurora.executor.subjects import subject_of
 from aurora.planner.decision import Direction
 from aurora.resources.decision import Decision as DecisionObject
 from aurora.resources.vocabulary import Phase
@@ -22,7 +22,7 @@ def entry_of(found: DecisionObject) -> LedgerEntry:
     created = found.metadata.creation_timestamp
     return LedgerEntry(
         id=found.metadata.name,
-        model=ObjectKey(found.metadata.namespace, spec.model_ref.name),
+        model=subject_of(found),
         target=spec.target.uid,
         action=spec.action,
         direction=Direction(spec.direction or ""),

@@ -19,6 +19,7 @@ from aurora.executor.lifecycle import Next, Step, approvals_by_decision, next_st
 from aurora.executor.originals import adopted_floor
 from aurora.executor.restore import Restorer
 from aurora.executor.reverts import Reverts
+from aurora.executor.subjects import subject_of
 from aurora.executor.surroundings import surroundings_of
 from aurora.memory.contract import contract_of
 from aurora.memory.keeper import MemoryKeeper
@@ -72,19 +73,27 @@ class FollowUp:
     async def run(self, snapshot: FleetSnapshot, states: States, ledger: Ledger) -> Decisions:
         """Take every open Decision one step further; returns the Decisions as they stand then."""
         self._ledger = ledger
-        self._reverts.look(ledger, snapshot.models, snapshot.monotonic, at=snapshot.at)
+        await self._tell_reverts(snapshot, ledger)
         await self._restorer.restore_deleted(snapshot)
         approvals = approvals_by_decision(snapshot.approvals)
         decisions = dict(snapshot.decisions)
         for key, found in snapshot.decisions.items():
             named = (found.metadata.namespace, found.metadata.name, found.metadata.uid)
             step = self._step(found, approvals.get(named, ()), snapshot)
-            if step.step is Step.NOTHING or _model_of(found) not in states:
+            if step.step is Step.NOTHING or subject_of(found) not in states:
                 continue
             with contained(self._telemetry, "followup", key):
                 decisions[key] = await self._tried(step, found, snapshot, states, decisions)
                 self._ledger = self._ledger.with_entry(entry_of(decisions[key]))
         return decisions
+
+    async def _tell_reverts(self, snapshot: FleetSnapshot, ledger: Ledger) -> None:
+        """Another manager that takes a write back is told of, and not fought."""
+        news = self._reverts.look(ledger, snapshot.models, snapshot.monotonic, at=snapshot.at)
+        for key, name in news:
+            found = snapshot.decisions.get(ObjectKey(key.namespace, name))
+            if found is not None:
+                await self._dispatcher.taken_back(found, snapshot.models[key])
 
     async def _tried(
         self,
@@ -103,7 +112,7 @@ class FollowUp:
     def _step(
         self, found: DecisionObject, approvals: tuple[Approval, ...], snapshot: FleetSnapshot
     ) -> Next:
-        model = snapshot.models.get(_model_of(found))
+        model = snapshot.models.get(subject_of(found))
         if model is None or model.model.metadata.deletion_timestamp is not None:
             return Next(Step.NOTHING)
         if model.model.metadata.uid != found.spec.model_ref.uid:
@@ -131,7 +140,7 @@ class FollowUp:
             return await self._execute(found, snapshot, states, decisions)
         if step.step is Step.MEASURE:
             return await self._measure(found, snapshot, states)
-        return await self._dispatcher.undo(found, snapshot.models[_model_of(found)], at=at)
+        return await self._dispatcher.undo(found, snapshot.models[subject_of(found)], at=at)
 
     async def _execute(
         self,
@@ -141,7 +150,7 @@ class FollowUp:
         decisions: Decisions,
     ) -> DecisionObject:
         """Ask the critic again on fresh state; what was announced already is only finished."""
-        key = _model_of(found)
+        key = subject_of(found)
         observation = snapshot.models[key]
         if found.status.phase is Phase.APPROVED:
             verdict = self._ask_again(found, snapshot, states)
@@ -156,12 +165,17 @@ class FollowUp:
 
     def _ask_again(self, found: DecisionObject, snapshot: FleetSnapshot, states: States) -> Verdict:
         """A person's approval answers every reservation, but no guardrail that rejects."""
-        key, ledger = _model_of(found), self._ledger
+        key, ledger = subject_of(found), self._ledger
         given = CriticInput(
             request=_request(found, entry_of(found)),
             observation=snapshot.models[key],
             state=states[key],
-            fleet=fleet_facts(snapshot, ledger, cycle_s=self._guardrails.cycle_s),
+            fleet=fleet_facts(
+                snapshot,
+                ledger,
+                cycle_s=self._guardrails.cycle_s,
+                rights=self._guardrails.rights,
+            ),
             ledger=ledger,
             at=snapshot.at,
             blast_radius=self._guardrails.blast_radius(len(snapshot.models)),
@@ -174,7 +188,7 @@ class FollowUp:
     async def _measure(
         self, found: DecisionObject, snapshot: FleetSnapshot, states: States
     ) -> DecisionObject:
-        key = _model_of(found)
+        key = subject_of(found)
         entry = entry_of(found)
         if entry.executed_at is None:
             return found
@@ -226,10 +240,6 @@ class FollowUp:
         if found.spec.action is Action.ALERT:
             await self._dispatcher.retell(repeated)
         return repeated
-
-
-def _model_of(found: DecisionObject) -> ObjectKey:
-    return ObjectKey(found.metadata.namespace, found.spec.model_ref.name)
 
 
 def _request(found: DecisionObject, entry: LedgerEntry) -> ActionRequest:

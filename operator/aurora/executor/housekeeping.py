@@ -10,6 +10,7 @@ from aurora.critic.ledger import Ledger
 from aurora.errors import ClusterError, NotFoundError, StoreError
 from aurora.executor.archive import Archive
 from aurora.executor.retention import expired, orphans
+from aurora.executor.subjects import subject_of
 from aurora.kube.kinds import APPROVAL, DECISION, Kind, Ref
 from aurora.kube.writer import WriteHeldError, Writer
 from aurora.observe.facts import ObjectKey
@@ -91,10 +92,10 @@ class Housekeeper:
 
         A way back must not go before what it took back: it would look to be in force again.
         """
-        waiting: set[tuple[str, str]] = set()
+        waiting: set[ObjectKey] = set()
         gone = 0
         for one in found:
-            model = (one.metadata.namespace, one.spec.model_ref.name)
+            model = subject_of(one)
             if model in waiting:
                 continue
             await self._archive.keep(one, at=at)

@@ -10,13 +10,14 @@ from aurora.executor.changes import Change, Progress, by_object, progress
 from aurora.executor.originals import keep_originals, originals_of, release, remember_decision
 from aurora.executor.plan import ref_of_change
 from aurora.executor.projections import stored_annotation
+from aurora.executor.subjects import parse_subject, ref_of_subject, subject_of
 from aurora.kube.client import KubeClient
 from aurora.kube.events import EventRecorder
 from aurora.kube.jsonpatch import Operation
-from aurora.kube.kinds import DECISION, MODEL_DEPLOYMENT, Ref
+from aurora.kube.kinds import DECISION, DEPLOYMENT, MODEL_DEPLOYMENT, ROUTING_POLICY, Ref
 from aurora.kube.writer import Writer
 from aurora.observe.facts import ObjectKey
-from aurora.resources import DecisionObject, ModelDeployment
+from aurora.resources import DecisionObject
 
 __all__ = ["Keepsakes", "Notifier"]
 
@@ -38,9 +39,12 @@ class Keepsakes:
     Args:
         seen: takes each ModelDeployment as it was written: the status of the same cycle is
             guarded by its new resourceVersion.
+        policy_seen: the same for a RoutingPolicy.
+        patches_deployments: whether the rights cover Deployments of a namespace themselves; where
+            they end at /scale, the last decision stands on the ModelDeployment alone.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913
         self,
         client: KubeClient,
         writer: Writer,
@@ -48,16 +52,20 @@ class Keepsakes:
         notifier: Notifier,
         *,
         seen: Callable[[Mapping[str, Any]], object],
+        policy_seen: Callable[[Mapping[str, Any]], object] = lambda _: None,
+        patches_deployments: Callable[[str], bool] = lambda _: True,
     ) -> None:
         self._client = client
         self._writer = writer
         self._events = events
         self._notifier = notifier
         self._seen = seen
+        self._policy_seen = policy_seen
+        self._patches_deployments = patches_deployments
 
     async def keep_originals(self, model: ObjectKey, changes: Sequence[Change]) -> None:
         """Remember the old values on the ModelDeployment; raises when that is not possible."""
-        ref = Ref(MODEL_DEPLOYMENT, *model)
+        ref = ref_of_subject(model)
         for attempt in range(_ATTEMPTS):
             found = await self._client.get(ref)
             if found is None:
@@ -72,12 +80,12 @@ class Keepsakes:
 
     async def tidy(self, model: ObjectKey) -> None:
         """Let the ModelDeployment go when everything stands as it was found."""
-        ref = Ref(MODEL_DEPLOYMENT, *model)
+        ref = ref_of_subject(model)
         try:
             found = await self._client.get(ref)
             if found is None:
                 return
-            kept = tuple(originals_of(ModelDeployment.parse(found)).values())
+            kept = tuple(originals_of(parse_subject(found)).values())
             if kept and not await self._restored(kept):
                 return
             await self._patch(ref, release(found))
@@ -96,13 +104,20 @@ class Keepsakes:
     async def annotate(self, found: DecisionObject, changes: Sequence[Change]) -> None:
         """Put the decision on the ModelDeployment and on every object that it changed."""
         await self.annotate_model(found)
-        for ref in dict.fromkeys(change.ref for change in changes):
+        for ref in dict.fromkeys(one.ref for one in changes if self._is_open(one)):
             await self._annotate(ref_of_change(ref), found)
+
+    def _is_open(self, change: Change) -> bool:
+        """Whether the object itself may be patched, and not a subresource of it alone."""
+        if not change.subresource:
+            return True
+        return change.ref.kind == DEPLOYMENT.kind and self._patches_deployments(
+            change.ref.namespace
+        )
 
     async def annotate_model(self, found: DecisionObject) -> None:
         """Put the decision on the ModelDeployment."""
-        ref = Ref(MODEL_DEPLOYMENT, found.metadata.namespace, found.spec.model_ref.name)
-        await self._annotate(ref, found)
+        await self._annotate(ref_of_subject(subject_of(found)), found)
 
     async def _annotate(self, ref: Ref, decision: DecisionObject) -> None:
         for _ in range(_ATTEMPTS):
@@ -119,10 +134,9 @@ class Keepsakes:
     async def tell(self, found: DecisionObject, *, reason: str, note: str, warning: bool) -> None:
         """Record an Event about the ModelDeployment, related to the Decision."""
         namespace = found.metadata.namespace
-        regarding = Ref(MODEL_DEPLOYMENT, namespace, found.spec.model_ref.name)
         try:
             await self._events.record(
-                regarding,
+                ref_of_subject(subject_of(found)),
                 uid=found.spec.model_ref.uid,
                 reason=str(reason),
                 note=note,
@@ -142,5 +156,9 @@ class Keepsakes:
             return
         written = await self._writer.patch_json(ref, operations)
         # One that goes may be gone by now: its event was later than this answer, or earlier.
-        if ref.kind == MODEL_DEPLOYMENT and written and not written["metadata"].get(_GOING):
+        if not written or written["metadata"].get(_GOING):
+            return
+        if ref.kind == MODEL_DEPLOYMENT:
             self._seen(written)
+        if ref.kind == ROUTING_POLICY:
+            self._policy_seen(written)

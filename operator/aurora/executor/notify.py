@@ -10,9 +10,9 @@ from pydantic import SecretStr
 
 from aurora.errors import ClusterError
 from aurora.executor.alert import WebhookSender
+from aurora.executor.subjects import subject_of
 from aurora.kube.client import KubeClient
 from aurora.kube.kinds import SECRET, Ref
-from aurora.observe.facts import ObjectKey
 from aurora.observe.fleet import Fleet
 from aurora.resources import DecisionObject, ModelDeployment
 from aurora.resources.references import SecretKeyRef
@@ -40,6 +40,7 @@ def payload_of(found: DecisionObject) -> dict[str, Any]:
     }
 
 
+_NO_HOSTS: Final = "no host is allowed: list it in webhooks.hosts of the chart"
 MOST_PENDING: Final = 256
 """Messages under way; beyond them receivers are down, and Events tell the same."""
 
@@ -66,10 +67,12 @@ class WebhookNotifier:
 
     async def notify(self, found: DecisionObject) -> None:
         """Begin to send to every receiver that the model names."""
-        model = self._fleet.models.get(
-            ObjectKey(found.metadata.namespace, found.spec.model_ref.name)
-        )
+        model = self._fleet.models.get(subject_of(found))
         if model is None or not model.spec.notifications:
+            return
+        if not self._sender.allowed_hosts:
+            # Nor is its Secret read: without hosts the rights do not cover it.
+            log.warning("a webhook was not told", decision=found.metadata.name, why=_NO_HOSTS)
             return
         if len(self._under_way) >= MOST_PENDING:
             log.warning("a webhook was not told", decision=found.metadata.name, why="too many wait")

@@ -3,11 +3,13 @@
 import json
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from aurora.executor.cache import ARMED_PATH
 from aurora.executor.changes import Change, ObjectRef
 from aurora.executor.plan import status_changes, stored_changes
+from aurora.executor.subjects import Subject, parse_subject
 from aurora.kube.jsonpatch import ABSENT, Operation, guarded, pointer
 from aurora.kube.jsonpatch import Change as FieldChange
 from aurora.resources import ModelDeployment
@@ -18,7 +20,7 @@ __all__ = ["adopted_floor", "keep_originals", "originals_of", "release", "rememb
 Leaf = tuple[ObjectRef, str]
 
 
-def originals_of(model: ModelDeployment) -> dict[Leaf, Change]:
+def originals_of(model: Subject) -> dict[Leaf, Change]:
     """What stood there before AURORA, by object and field; before = now, after = original."""
     text = model.metadata.annotations.get(ORIGINAL_ANNOTATION, "")
     try:
@@ -29,7 +31,7 @@ def originals_of(model: ModelDeployment) -> dict[Leaf, Change]:
         return {}
 
 
-def _is_ours(change: Change, model: ModelDeployment) -> bool:
+def _is_ours(change: Change, model: Subject) -> bool:
     """Whether AURORA may have written it.
 
     Who may edit a ModelDeployment must not reach, through its annotation, what only AURORA may.
@@ -69,10 +71,10 @@ def keep_originals(found: dict[str, Any], changes: Sequence[Change]) -> list[Ope
             that nobody decides on.
         changes: what is about to be written.
     """
-    model = ModelDeployment.parse(found)
+    model = parse_subject(found)
     known = originals_of(model)
     fresh = {
-        (one.ref, one.path): Change(one.ref, one.path, one.after, one.before, one.subresource)
+        (one.ref, one.path): replace(one, before=one.after, after=one.before)
         for one in changes
         if one.ref.uid and (one.ref, one.path) not in known
     }

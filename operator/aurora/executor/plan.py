@@ -100,6 +100,8 @@ def _to_status(change: Change, applied_at: str) -> dict[str, Any]:
     }
     if change.subresource:
         made["subresource"] = change.subresource
+    if change.beside:
+        made["beside"] = json.dumps(dict(change.beside), separators=(",", ":"))
     if change.before is not ABSENT:
         made["from"] = json.dumps(change.before, separators=(",", ":"))
     if change.after is not ABSENT:
@@ -118,4 +120,5 @@ def _from_status(one: Mapping[str, Any]) -> Change:
     ref = ObjectRef(one["apiVersion"], one["kind"], one["namespace"], one["name"], one["uid"])
     before = json.loads(one["from"]) if "from" in one else ABSENT
     after = json.loads(one["to"]) if "to" in one else ABSENT
-    return Change(ref, one["path"], before, after, one.get("subresource") or "")
+    beside = tuple(json.loads(one["beside"]).items()) if one.get("beside") else ()
+    return Change(ref, one["path"], before, after, one.get("subresource") or "", beside)

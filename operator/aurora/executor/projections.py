@@ -8,6 +8,7 @@ from typing import Any
 
 from aurora.critic.chain import risk_of
 from aurora.critic.verdict import Approved, NeedsApproval, Rejected, Verdict
+from aurora.observe.subjects import kind_of, name_of
 from aurora.planner.decision import Decision, Direction, Effect, Evidence
 from aurora.resources import DecisionObject
 from aurora.resources.names import ACTION_LABEL, API_VERSION, MODEL_LABEL
@@ -47,7 +48,11 @@ def timestamp(at: float) -> str:
 def decision_manifest(decision: Decision, verdict: Verdict) -> dict[str, Any]:
     """The Decision object as it is created; its status is written afterwards."""
     spec: dict[str, Any] = {
-        "modelRef": {"name": decision.model.name, "uid": decision.model_uid},
+        "modelRef": {
+            "kind": kind_of(decision.model).value,
+            "name": name_of(decision.model),
+            "uid": decision.model_uid,
+        },
         "target": {
             "apiVersion": decision.target.api_version,
             "kind": decision.target.kind,
@@ -104,14 +109,14 @@ def _metadata(decision: Decision) -> dict[str, Any]:
         "name": decision.id,
         "namespace": decision.model.namespace,
         "labels": {
-            MODEL_LABEL: decision.model.name[:63].rstrip("-."),
+            MODEL_LABEL: name_of(decision.model)[:63].rstrip("-."),
             ACTION_LABEL: str(decision.action),
         },
         "ownerReferences": [
             {
                 "apiVersion": API_VERSION,
-                "kind": "ModelDeployment",
-                "name": decision.model.name,
+                "kind": kind_of(decision.model).value,
+                "name": name_of(decision.model),
                 "uid": decision.model_uid,
                 "blockOwnerDeletion": False,
             }

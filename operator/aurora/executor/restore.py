@@ -1,6 +1,7 @@
 """Gives objects back as they were found: on deletion of a ModelDeployment and on uninstall."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import structlog
 
@@ -10,12 +11,13 @@ from aurora.executor.changes import Change, by_object, read
 from aurora.executor.effects import Effects, Result
 from aurora.executor.originals import originals_of, release
 from aurora.executor.plan import Plan, ref_of_change
+from aurora.executor.subjects import Subject
 from aurora.kube.client import KubeClient
-from aurora.kube.kinds import MODEL_DEPLOYMENT, Ref
+from aurora.kube.kinds import MODEL_DEPLOYMENT, ROUTING_POLICY, Ref
 from aurora.kube.writer import Writer
 from aurora.observe.snapshot import FleetSnapshot
 from aurora.planner.decision import Direction
-from aurora.resources import ModelDeployment
+from aurora.resources import ModelDeployment, RoutingPolicy
 from aurora.resources.names import FINALIZER
 from aurora.resources.vocabulary import DeletionPolicy
 
@@ -39,11 +41,11 @@ class Restorer:
             if metadata.deletion_timestamp is None or FINALIZER not in metadata.finalizers:
                 continue
             try:
-                await self.restore(one.model)
+                await self.restore(one.routing.policy if one.routing is not None else one.model)
             except AuroraError as error:
                 log.warning("a target was not restored yet", model=str(key), why=str(error))
 
-    async def restore(self, model: ModelDeployment) -> None:
+    async def restore(self, model: Subject) -> None:
         """Write the old values back, unless its policy is Keep, and forget them.
 
         Raises:
@@ -52,13 +54,14 @@ class Restorer:
         if model.spec.deletion_policy is DeletionPolicy.RESTORE:
             kept = tuple(originals_of(model).values())
             for change in kept:
-                if change.path == ARMED_PATH:
+                if change.path == ARMED_PATH and isinstance(model, ModelDeployment):
                     await self._effects.bring_about(Plan(cache=_disarming(model, change)))
             leaves = tuple(change for change in kept if change.path != ARMED_PATH)
             result = await self._effects.bring_about(Plan(await self._current(leaves)))
             if result is Result.FOREIGN:
                 raise ConflictError("the target changed while it was restored: it is tried again")
-        ref = Ref(MODEL_DEPLOYMENT, model.metadata.namespace, model.metadata.name)
+        kind = ROUTING_POLICY if isinstance(model, RoutingPolicy) else MODEL_DEPLOYMENT
+        ref = Ref(kind, model.metadata.namespace, model.metadata.name)
         found = await self._client.get(ref)
         if found is None:
             return
@@ -76,10 +79,7 @@ class Restorer:
             found = await self._client.get(ref_of_change(ref), subresource)
             if found is None or found["metadata"]["uid"] != ref.uid:
                 continue
-            made += [
-                Change(ref, one.path, read(found, one.path), one.after, subresource)
-                for one in group
-            ]
+            made += [replace(one, before=read(found, one.path)) for one in group]
         return tuple(made)
 
 

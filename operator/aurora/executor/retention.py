@@ -41,6 +41,7 @@ _Lane = tuple[Action, frozenset[Direction], frozenset[Direction]]
 _LANES: Final[tuple[_Lane, ...]] = (
     (Action.SCALE, frozenset({Direction.UP, Direction.DOWN, Direction.NONE}), frozenset()),
     (Action.ROUTE, frozenset({Direction.FALLBACK}), frozenset({Direction.PRIMARY})),
+    (Action.ROUTE, frozenset({Direction.SHIFT}), frozenset()),
     (Action.CACHE, frozenset({Direction.ARM}), frozenset({Direction.DISARM})),
     (Action.CACHE, frozenset({Direction.ON}), frozenset({Direction.OFF})),
 )

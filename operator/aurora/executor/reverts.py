@@ -3,13 +3,15 @@
 from collections.abc import Mapping
 from typing import Final
 
-from aurora.critic.ledger import Ledger
+from aurora.critic.ledger import Ledger, LedgerEntry
+from aurora.observe.backends import RoutingFacts
 from aurora.observe.facts import ObjectKey
 from aurora.observe.snapshot import ModelObservation
 from aurora.planner.decision import Direction
+from aurora.planner.routing.past import WEIGHT
 from aurora.resources.vocabulary import Action, OutcomeVerdict, Phase
 
-__all__ = ["Reverts", "is_reverted"]
+__all__ = ["Reverts", "is_reverted", "other_weights"]
 
 WINDOW_S: Final = 3600.0
 LATE_EVENT_S: Final = 10.0
@@ -18,10 +20,15 @@ _IN_FORCE = frozenset({Phase.VERIFYING, Phase.COMPLETED})
 
 
 def is_reverted(ledger: Ledger, observation: ModelObservation, *, at: float) -> str:
-    """The id of the newest SCALE whose value somebody set back to the old one; else empty.
+    """The id of the newest decision whose values somebody took back; else empty.
+
+    Of a SCALE that is the old value again; of a policy's weights it is any other than ours, since
+    a manager with a manifest sets back those of the manifest, not of the step before.
 
     An autoscaler that scales on its own is nobody: with one, only its floor is looked at.
     """
+    if observation.routing is not None:
+        return _weights_taken_back(ledger, observation.routing, observation.key, at)
     entry = ledger.last_acted(observation.key, Action.SCALE)
     if entry is None or entry.phase not in _IN_FORCE or observation.target is None:
         return ""
@@ -33,6 +40,22 @@ def is_reverted(ledger: Ledger, observation: ModelObservation, *, at: float) -> 
     if str(now) == after or str(now) != before or entry.direction is Direction.NONE:
         return ""
     return "" if entry.verdict is OutcomeVerdict.REGRESSED else entry.id
+
+
+def _weights_taken_back(ledger: Ledger, routing: RoutingFacts, key: ObjectKey, at: float) -> str:
+    entry = ledger.last_acted(key, Action.ROUTE)
+    if entry is None or entry.phase not in _IN_FORCE or routing.route is None:
+        return ""
+    if at - (entry.executed_at or 0.0) < LATE_EVENT_S:
+        return ""
+    return entry.id if other_weights(entry, routing) else ""
+
+
+def other_weights(entry: LedgerEntry, routing: RoutingFacts) -> bool:
+    """Whether the rule holds other weights than the decision set; backends that left it aside."""
+    now = {f"{WEIGHT}{one.name}": one.weight for one in routing.backends}
+    known = {name: weight for name, weight in now.items() if weight is not None}
+    return any(str(weight) != entry.after.get(name) for name, weight in known.items())
 
 
 class Reverts:
@@ -48,7 +71,7 @@ class Reverts:
         monotonic: float,
         *,
         at: float,
-    ) -> None:
+    ) -> list[tuple[ObjectKey, str]]:
         """Take note of every model whose last write was taken back.
 
         Args:
@@ -56,13 +79,20 @@ class Reverts:
             models: as observed.
             monotonic: seconds within this process.
             at: seconds since the epoch.
+
+        Returns:
+            Models and decisions that were not known to be taken back before.
         """
+        news = []
         for key, observation in models.items():
             found = is_reverted(ledger, observation, at=at)
-            if found:
-                self._seen.setdefault(key, {}).setdefault(found, monotonic)
+            seen = self._seen.setdefault(key, {}) if found else {}
+            if found and found not in seen:
+                seen[found] = monotonic
+                news.append((key, found))
         for gone in self._seen.keys() - models.keys():
             del self._seen[gone]
+        return news
 
     def count(self, model: ObjectKey, monotonic: float) -> int:
         """Reverted decisions of the last hour.

@@ -1,11 +1,15 @@
-"""ROUTE to the fallback and back: HTTPRoute weights, or the Service's selector and targetPort."""
+"""ROUTE: to the fallback and back, and a policy's weights from step to step."""
 
+from aurora.critic.ledger import LedgerEntry
 from aurora.errors import ConfigurationError
 from aurora.executor.changes import Change, ObjectRef
+from aurora.kube.kinds import HTTP_ROUTE
+from aurora.observe.backends import BackendFacts, RoutingFacts
 from aurora.observe.facts import ServiceFacts
 from aurora.observe.snapshot import ModelObservation
+from aurora.planner.routing.past import WEIGHT
 
-__all__ = ["route_changes"]
+__all__ = ["route_changes", "shift_changes"]
 
 
 def route_changes(observation: ModelObservation) -> tuple[Change, ...]:
@@ -89,3 +93,41 @@ def _weights(observation: ModelObservation) -> tuple[Change, ...]:
         for place, (name, _, weight) in enumerate(route.rules[index])
     )
     return tuple(change for change in changes if change.before != change.after)
+
+
+def shift_changes(entry: LedgerEntry, observation: ModelObservation) -> tuple[Change, ...]:
+    """The weights of one step of a RoutingPolicy, each with the backend that it belongs to.
+
+    Raises:
+        ConfigurationError: policy and rule no longer list the same backends.
+    """
+    routing = observation.routing
+    if routing is None or routing.route is None:
+        raise ConfigurationError("the HTTPRoute does not exist any more: create it, decide again")
+    if routing.unresolved is not None:
+        raise ConfigurationError(routing.unresolved.message)
+    changes = (_weight(routing, one, entry) for one in routing.backends)
+    return tuple(change for change in changes if change.before != change.after)
+
+
+def _weight(routing: RoutingFacts, one: BackendFacts, entry: LedgerEntry) -> Change:
+    name, route, identity = f"{WEIGHT}{one.name}", routing.route, one.identity
+    before, after = entry.before.get(name, ""), entry.after.get(name, "")
+    if route is None or identity is None or one.place is None:
+        raise ConfigurationError(f"{one.name} is not in the rule any more: decide again")
+    if not before.isdecimal() or not after.isdecimal():
+        raise ConfigurationError(f"the decision names no weights for {one.name}: decide again")
+    ref = ObjectRef(HTTP_ROUTE.api_version, HTTP_ROUTE.kind, *route.key, route.uid)
+    port = () if identity.port is None else (("port", identity.port),)
+    return Change(
+        ref,
+        f"/spec/rules/{routing.rule}/backendRefs/{one.place}/weight",
+        int(before),
+        int(after),
+        beside=(
+            ("group", identity.group),
+            ("kind", identity.kind),
+            ("name", identity.name),
+            *port,
+        ),
+    )

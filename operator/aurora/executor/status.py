@@ -23,7 +23,7 @@ from aurora.resources.modeldeployment import RECENT_DECISIONS
 from aurora.resources.vocabulary import Action, Phase
 from aurora.state.system_state import SystemState
 
-__all__ = ["status_of"]
+__all__ = ["status_of", "summary_of"]
 _SHOWN: Final = (
     Signal.REQUEST_RATE,
     Signal.LATENCY_P95,
@@ -55,7 +55,7 @@ def status_of(
         reverted: writes of ours that another manager took back lately.
     """
     model = observation.model
-    shown = tuple(_summary(one) for one in decisions[:RECENT_DECISIONS])
+    shown = tuple(summary_of(one) for one in decisions[:RECENT_DECISIONS])
     previous = model.status.last_decision
     fresh = not shown or previous is None or previous.name != shown[0].name
     return ModelDeploymentStatus(
@@ -99,7 +99,8 @@ def _signals(state: SystemState) -> tuple[SignalStatus, ...]:
     return tuple(made)
 
 
-def _summary(one: DecisionObject) -> DecisionSummary:
+def summary_of(one: DecisionObject) -> DecisionSummary:
+    """A Decision in a few words."""
     created = one.metadata.creation_timestamp
     return DecisionSummary(
         name=one.metadata.name,

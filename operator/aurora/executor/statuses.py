@@ -1,23 +1,29 @@
-"""Writes the status of ModelDeployments that changed for a reader; nothing in a steady state."""
+"""Writes the statuses that changed for a reader; nothing in a steady state."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 from aurora.containment import contained
 from aurora.executor.reverts import Reverts
+from aurora.executor.routing_status import routing_status_of
 from aurora.executor.status import status_of
-from aurora.kube.kinds import MODEL_DEPLOYMENT, Ref
+from aurora.executor.subjects import Subject, ref_of_subject, subject_of
 from aurora.kube.writer import Writer
 from aurora.observe.facts import ObjectKey
 from aurora.observe.fleet import Fleet
-from aurora.observe.snapshot import FleetSnapshot
+from aurora.observe.snapshot import FleetSnapshot, ModelObservation
+from aurora.observe.subjects import is_policy
 from aurora.resources import DecisionObject
+from aurora.resources.vocabulary import Phase
 from aurora.state.system_state import SystemState
 from aurora.telemetry import Telemetry
 
-__all__ = ["Statuses"]
+__all__ = ["Statuses", "just_routed", "newest_first"]
 
 PARALLEL_WRITES = 32
+BREATH = 200
+"""Statuses compared before the event loop gets a turn: the Lease must not wait for 10,000."""
 
 
 class Statuses:
@@ -41,18 +47,19 @@ class Statuses:
         by_model = newest_first(decisions)
         gate = asyncio.Semaphore(PARALLEL_WRITES)
         work = []
-        for key, state in states.items():
+        for place, (key, state) in enumerate(states.items()):
+            if place % BREATH == BREATH - 1:
+                await asyncio.sleep(0)
             observation = snapshot.models[key]
             with contained(self._telemetry, "status", key):
-                status = status_of(
-                    observation,
-                    state,
-                    snapshot,
-                    by_model.get(key, ()),
-                    reverted=self._reverts.count(key, snapshot.monotonic),
-                )
-                if status != observation.model.status:
-                    work.append(self._one(gate, snapshot, key, status.to_kubernetes()))
+                found = by_model.get(key, ())
+                reverted = self._reverts.count(key, snapshot.monotonic)
+                if observation.routing is not None:
+                    status = _policy_news(observation, snapshot, found, reverted)
+                else:
+                    status = _model_news(observation, state, snapshot, found, reverted)
+                if status is not None:
+                    work.append(self._one(gate, snapshot, key, status))
         await asyncio.gather(*work)
 
     async def _one(
@@ -62,16 +69,50 @@ class Statuses:
         key: ObjectKey,
         status: Mapping[str, object],
     ) -> None:
-        model = self._fleet.models.get(key) or snapshot.models[key].model
+        ref, found = ref_of_subject(key), self._found(snapshot, key)
         written = None
         async with gate:
             with contained(self._telemetry, "status", key):
-                written = await self._writer.patch_status(
-                    Ref(MODEL_DEPLOYMENT, *key), status, found=model.to_kubernetes()
-                )
+                written = await self._writer.patch_status(ref, status, found=found.to_kubernetes())
         # What was not written: the next cycle sees the newer object and compares again.
         if written is not None:
-            self._fleet.apply_event(MODEL_DEPLOYMENT, "MODIFIED", written)
+            self._fleet.apply_event(ref.kind, "MODIFIED", written)
+
+    def _found(self, snapshot: FleetSnapshot, key: ObjectKey) -> Subject:
+        """The newest that is known: this cycle may have written to it."""
+        one = snapshot.models[key]
+        if one.routing is not None:
+            policy = one.routing.policy
+            return self._fleet.policies.get(ObjectKey(*policy.key)) or policy
+        return self._fleet.models.get(key) or one.model
+
+
+def _model_news(
+    observation: ModelObservation,
+    state: SystemState,
+    snapshot: FleetSnapshot,
+    decisions: Sequence[DecisionObject],
+    reverted: int,
+) -> dict[str, Any] | None:
+    """The status to write, None while the one that stands there says the same."""
+    status = status_of(observation, state, snapshot, decisions, reverted=reverted)
+    return status.to_kubernetes() if status != observation.model.status else None
+
+
+def _policy_news(
+    observation: ModelObservation,
+    snapshot: FleetSnapshot,
+    decisions: Sequence[DecisionObject],
+    reverted: int,
+) -> dict[str, Any] | None:
+    """The same of a RoutingPolicy; one that was let go in this cycle is gone by now."""
+    routing = observation.routing
+    if routing is None or routing.policy.metadata.deletion_timestamp is not None:
+        return None
+    status = routing_status_of(observation, snapshot, decisions, reverted=reverted)
+    if status is None or status == routing.policy.status:
+        return None
+    return status.to_kubernetes()
 
 
 def newest_first(
@@ -80,9 +121,23 @@ def newest_first(
     """Decisions by model, newest first."""
     grouped: dict[ObjectKey, list[DecisionObject]] = {}
     for one in decisions.values():
-        key = ObjectKey(one.metadata.namespace, one.spec.model_ref.name)
-        grouped.setdefault(key, []).append(one)
+        grouped.setdefault(subject_of(one), []).append(one)
     return {key: tuple(sorted(found, key=_made, reverse=True)) for key, found in grouped.items()}
+
+
+def just_routed(
+    before: Mapping[ObjectKey, DecisionObject], after: Mapping[ObjectKey, DecisionObject]
+) -> frozenset[ObjectKey]:
+    """Policies whose weights were written in this cycle: what was observed of them is past."""
+    written = (
+        one
+        for key, one in after.items()
+        if one is not before.get(key) and one.status.phase in _WRITTEN
+    )
+    return frozenset(key for one in written if is_policy(key := subject_of(one)))
+
+
+_WRITTEN: Final = frozenset({Phase.VERIFYING, Phase.ROLLED_BACK, Phase.FAILED})
 
 
 def _made(one: DecisionObject) -> tuple[float, str]:

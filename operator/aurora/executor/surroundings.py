@@ -5,6 +5,7 @@ from typing import Final
 
 from aurora.critic.finding import replicas_in
 from aurora.critic.ledger import Ledger, LedgerEntry
+from aurora.executor.reverts import other_weights
 from aurora.memory.outcome import Surroundings
 from aurora.observe.snapshot import ModelObservation
 from aurora.planner.decision import Direction
@@ -35,6 +36,7 @@ def surroundings_of(
         left_again=_left_again(entry, ledger),
         autoscaler=_autoscaler(entry, observation),
         lost_pod=_lost_pod(entry, observation),
+        neighbour=_neighbour(entry, observation, ledger),
     )
 
 
@@ -43,7 +45,9 @@ def _wanted(entry: LedgerEntry) -> int | None:
 
 
 def _foreign(entry: LedgerEntry, observation: ModelObservation) -> str:
-    """Somebody else changed the replicas that this decision set."""
+    """Somebody else changed the replicas or weights that this decision set."""
+    if observation.routing is not None:
+        return "somebody set other weights" if other_weights(entry, observation.routing) else ""
     wanted, target = _wanted(entry), observation.target
     if entry.action is not Action.SCALE or wanted is None or target is None:
         return ""
@@ -68,6 +72,13 @@ def _later(entry: LedgerEntry, ledger: Ledger) -> tuple[LedgerEntry, ...]:
 def _other_decision(entry: LedgerEntry, ledger: Ledger) -> str:
     later = _later(entry, ledger)
     return f"{later[0].id} was executed meanwhile" if later else ""
+
+
+def _neighbour(entry: LedgerEntry, observation: ModelObservation, ledger: Ledger) -> str:
+    """A protective action on a backend, or on the policy that routes to it, does not wait."""
+    since = entry.executed_at or 0.0
+    later = [one for key in observation.neighbours for one in ledger.acted_since(key, since)]
+    return f"{later[0].id} was executed beside it" if later else ""
 
 
 def _left_again(entry: LedgerEntry, ledger: Ledger) -> str:

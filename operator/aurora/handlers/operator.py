@@ -152,8 +152,9 @@ async def _watches(
     ready: asyncio.Event,
     stop: asyncio.Event,
 ) -> None:
-    # kopf tells of every handled event at INFO.
-    logging.getLogger("kopf.objects").setLevel(logging.WARNING)
+    # At INFO, kopf tells of every handled event, and its server of every probe of the kubelet.
+    for chatty in ("kopf.objects", "aiohttp.access"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
     await kopf.operator(
         registry=registry,
         settings=kopf_settings(),

@@ -4,12 +4,13 @@ No index, timer, daemon or diff handler: on 10,000 objects `@kopf.index` let no 
 280 s and timers took 27 s for a round, while these handlers took all in 8 s.
 """
 
+import logging
 from collections.abc import Callable
 from typing import Any
 
 import kopf
 
-from aurora.errors import ConfigurationError
+from aurora.errors import ConfigurationError, ForbiddenError
 from aurora.handlers.loop import ControlLoop, StalledError
 from aurora.kube import kinds
 from aurora.kube.client import KubeClient
@@ -19,11 +20,18 @@ from aurora.observe.facts import ObjectKey
 from aurora.observe.fleet import Fleet
 from aurora.observe.projections import key_of
 
-__all__ = ["register", "served_kinds"]
+__all__ = ["may_list", "register", "served_kinds"]
+
+log = logging.getLogger(__name__)
 
 
-async def served_kinds(client: KubeClient, *, clusterwide: bool = True) -> tuple[Kind, ...]:
+async def served_kinds(
+    client: KubeClient, *, clusterwide: bool = True, namespaces: tuple[str, ...] = ()
+) -> tuple[Kind, ...]:
     """Kinds to watch on this cluster, which the Fleet has to be made with.
+
+    RoutingPolicies are left out, and people told, where RBAC does not let this process list them:
+    an installation without them keeps on looking after its models.
 
     Raises:
         ConfigurationError: AURORA's own kinds are not installed.
@@ -33,9 +41,26 @@ async def served_kinds(client: KubeClient, *, clusterwide: bool = True) -> tuple
         names = ", ".join(str(kind) for kind in absent)
         raise ConfigurationError(f"the API server does not serve {names}: apply the folder crds/")
     optional = {kind for kind in kinds.OPTIONAL_KINDS if not await client.served(kind)}
+    if not await may_list(client, kinds.ROUTING_POLICY, namespaces):
+        optional.add(kinds.ROUTING_POLICY)
     # The ConfigMap is in the operator's namespace, which may not be one that is worked in.
     unseen = optional if clusterwide else {*optional, kinds.CONFIG_MAP}
     return tuple(kind for kind in kinds.WATCHED_KINDS if kind not in unseen)
+
+
+async def may_list(client: KubeClient, kind: Kind, namespaces: tuple[str, ...]) -> bool:
+    """Whether a kind that came later is served and may be listed; people are told when not."""
+    if kind != kinds.ROUTING_POLICY:
+        return True
+    if not await client.served(kind):
+        return False
+    try:
+        for namespace in namespaces or ("",):
+            await client.list(kind, namespace=namespace, metadata_only=True)
+    except ForbiddenError as error:
+        log.warning("RoutingPolicies are not looked after: %s", error)
+        return False
+    return True
 
 
 def register(
@@ -100,6 +125,15 @@ def _model_essence(fleet: Fleet, key: ObjectKey) -> object:
     return metadata.uid, metadata.generation, metadata.deletion_timestamp, model.is_paused
 
 
+def _policy_essence(fleet: Fleet, key: ObjectKey) -> object:
+    """The same of a RoutingPolicy."""
+    policy = fleet.policies.get(key)
+    if policy is None:
+        return None
+    metadata = policy.metadata
+    return metadata.uid, metadata.generation, metadata.deletion_timestamp, policy.is_paused
+
+
 def _approval_essence(fleet: Fleet, key: ObjectKey) -> object:
     approval = fleet.approvals.get(key)
     return approval and approval.metadata.uid
@@ -111,6 +145,7 @@ def _control_essence(fleet: Fleet, _: ObjectKey) -> object:
 
 _ESSENCES: dict[Kind, Callable[[Fleet, ObjectKey], object]] = {
     kinds.MODEL_DEPLOYMENT: _model_essence,
+    kinds.ROUTING_POLICY: _policy_essence,
     kinds.APPROVAL: _approval_essence,
     kinds.CONFIG_MAP: _control_essence,
 }

@@ -5,7 +5,7 @@ Objects of others are only ever changed this way: the patch fails when the objec
 was decided on. Undoing writes the old values back.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -43,11 +43,18 @@ def pointer(*parts: str | int) -> str:
     return "".join(f"/{str(part).replace('~', '~0').replace('/', '~1')}" for part in parts)
 
 
-def guarded(*, uid: str, resource_version: str, changes: Iterable[Change]) -> list[Operation]:
+def guarded(
+    *,
+    uid: str,
+    resource_version: str,
+    changes: Iterable[Change],
+    beside: Mapping[str, Any] | None = None,
+) -> list[Operation]:
     """Operations that test the object's identity and old values before they change anything.
 
     Changes that change nothing are left out; without any left, there are no operations. An old
     value that is ABSENT cannot be tested for by JSON Patch: there the resourceVersion guards.
+    `beside` are values by path that are tested as well and not changed.
 
     Raises:
         ValueError: uid or resourceVersion is empty, so that nothing would be guarded.
@@ -58,6 +65,7 @@ def guarded(*, uid: str, resource_version: str, changes: Iterable[Change]) -> li
     if not wanted:
         return []
     tests = [_test("/metadata/uid", uid), _test("/metadata/resourceVersion", resource_version)]
+    tests += [_test(path, value) for path, value in (beside or {}).items()]
     tests += [_test(change.path, change.old) for change in wanted if change.old is not ABSENT]
     return [*tests, *(_effect(change) for change in wanted)]
 

@@ -23,6 +23,7 @@ __all__ = [
     "OPTIONAL_KINDS",
     "POD",
     "RESOURCE_QUOTA",
+    "ROUTING_POLICY",
     "SCALED_OBJECT",
     "SECRET",
     "SERVICE",
@@ -83,6 +84,7 @@ class Ref:
 
 
 MODEL_DEPLOYMENT: Final = Kind(GROUP, VERSION, "modeldeployments", "ModelDeployment")
+ROUTING_POLICY: Final = Kind(GROUP, VERSION, "routingpolicies", "RoutingPolicy")
 DECISION: Final = Kind(GROUP, VERSION, "decisions", "Decision")
 APPROVAL: Final = Kind(GROUP, VERSION, "approvals", "Approval")
 DEPLOYMENT: Final = Kind("apps", "v1", "deployments", "Deployment")
@@ -102,7 +104,7 @@ LEASE: Final = Kind("coordination.k8s.io", "v1", "leases", "Lease")
 EVENT: Final = Kind("events.k8s.io", "v1", "events", "Event")
 
 CUSTOM_KINDS: Final = (MODEL_DEPLOYMENT, DECISION, APPROVAL)
-OPTIONAL_KINDS: Final = (SCALED_OBJECT, HTTP_ROUTE)
+OPTIONAL_KINDS: Final = (SCALED_OBJECT, HTTP_ROUTE, ROUTING_POLICY)
 """Watched only where they are served."""
 WATCHED_KINDS: Final = (
     *CUSTOM_KINDS,

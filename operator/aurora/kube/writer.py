@@ -146,7 +146,7 @@ class Writer:
         before = found.get("status") or {}
         if before == status:
             return None
-        patch = {**status, **{key: None for key in before if key not in status}}
+        patch = _merge_patch(before, status)
         metadata = found["metadata"]
         guard = {"uid": metadata["uid"], "resourceVersion": metadata["resourceVersion"]}
         timeout = await self._pass(ref.kind)
@@ -168,6 +168,20 @@ class Writer:
         if remaining <= 0:
             raise NotLeaderError("this process does not hold the leader Lease: nothing is written")
         return remaining
+
+
+def _merge_patch(before: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:
+    """The JSON Merge Patch (RFC 7386) that makes `wanted` of `before`, at every depth.
+
+    A nested field that is only left out would stay: the status would never agree with what was
+    written, and would be written again in every cycle.
+    """
+    patch: dict[str, Any] = {key: None for key in before if key not in wanted}
+    for key, value in wanted.items():
+        known = before.get(key)
+        nested = isinstance(known, Mapping) and isinstance(value, Mapping)
+        patch[key] = _merge_patch(known or {}, value) if nested else value
+    return patch
 
 
 def _acts(kind: Kind) -> bool:

@@ -87,12 +87,18 @@ def contract_of(found: DecisionObject, *, executed_at: float) -> Contract:
 
 
 def _without(found: DecisionObject) -> float | None:
-    """As the route rules set it: the object holds changes of a signal, not its levels."""
+    """As the route rules set it: the object holds changes of a signal, not its levels.
+
+    A dead backend of several fails an unknown part of the requests: there the cycles before tell.
+    """
     spec = found.spec
-    if spec.action is not Action.ROUTE or spec.direction != Direction.FALLBACK.value:
+    shifts = spec.direction == Direction.SHIFT.value
+    if spec.action is not Action.ROUTE or not spec.protective:
+        return None
+    if spec.direction != Direction.FALLBACK.value and not shifts:
         return None
     if spec.reason in OUTAGES:
-        return 1.0
+        return None if shifts else 1.0
     measured = (one.value for one in spec.evidence if one.signal == Signal.SERVER_ERROR_RATIO)
     return next((float(value) for value in measured), None)
 

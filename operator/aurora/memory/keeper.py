@@ -20,6 +20,7 @@ from aurora.planner.cases import CaseFeatures, Precedent
 from aurora.planner.decision import Candidate, Decision
 from aurora.planner.features import features_of
 from aurora.planner.inputs import PlanInput
+from aurora.state.history import History
 from aurora.state.memory import ModelMemory
 from aurora.state.system_state import SystemState
 from aurora.store import Store
@@ -123,7 +124,7 @@ class MemoryKeeper:
         known = self._before.get(entry.id)
         if known is not None:
             return known
-        history = tuple(m for m in state.history if m.at < entry.decided_at)
+        history = History(m for m in state.history if m.at < entry.decided_at)
         return replace(state.memory, history=history)
 
     async def learned(self, decision: str) -> None:

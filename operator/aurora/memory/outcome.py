@@ -57,6 +57,7 @@ class Surroundings:
         other_decision: another Decision was executed.
         autoscaler: the autoscaler stepped.
         lost_pod: a pod that served was lost.
+        neighbour: weights moved while replicas were measured, or the other way round.
         left_again: traffic that had returned to the primary had to leave it again.
     """
 
@@ -65,6 +66,7 @@ class Surroundings:
     autoscaler: str = ""
     lost_pod: str = ""
     left_again: str = ""
+    neighbour: str = ""
 
     @property
     def taken_over(self) -> str:
@@ -73,7 +75,7 @@ class Surroundings:
 
     @property
     def confounder(self) -> str:
-        return self.taken_over or self.autoscaler or self.lost_pod
+        return self.taken_over or self.autoscaler or self.lost_pod or self.neighbour
 
 
 def in_force_at(contract: Contract, state: SystemState) -> float | None:

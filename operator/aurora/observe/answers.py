@@ -1,6 +1,6 @@
 """What a metrics source answers to a query, before anything is read out of it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -12,11 +12,12 @@ class QueryAnswer:
     """An instant vector.
 
     Attributes:
-        rows: objects with `metric` (labels) and `value` (evaluation time, number as text).
+        rows: objects with `metric` (labels) and `value` (evaluation time, number as text). They
+            can be walked more than once.
         warnings: why the source holds the answer for incomplete.
     """
 
-    rows: Sequence[Mapping[str, Any]]
+    rows: Iterable[Mapping[str, Any]]
     warnings: tuple[str, ...] = ()
 
 

@@ -16,6 +16,7 @@ __all__ = [
     "PodFacts",
     "ProbeFacts",
     "QuotaFacts",
+    "RouteBackend",
     "RouteFacts",
     "ServiceFacts",
     "ServicePort",
@@ -173,15 +174,33 @@ class EndpointFacts:
     not_ready_since: float | None = None
 
 
+class RouteBackend(NamedTuple):
+    """One backendRef, as it stands in the HTTPRoute; port is None where it has none."""
+
+    group: str
+    kind: str
+    namespace: str
+    name: str
+    port: int | None
+    weight: int
+
+
 @dataclass(frozen=True, slots=True)
 class RouteFacts:
-    """An HTTPRoute with the backends and weights of each rule."""
+    """An HTTPRoute with the backends and weights of each rule.
+
+    Attributes:
+        backends: per rule, each backendRef whole.
+        writer: the manager that wrote the rules last, empty where the object does not tell.
+    """
 
     key: ObjectKey
     uid: str
     resource_version: str
     rules: tuple[tuple[tuple[str, int, int], ...], ...]
     """Per rule, per backendRef: Service name, port, weight."""
+    backends: tuple[tuple[RouteBackend, ...], ...] = ()
+    writer: str = ""
 
 
 @dataclass(frozen=True, slots=True)

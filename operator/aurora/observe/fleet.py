@@ -18,7 +18,7 @@ from aurora.observe.facts import ControlFacts, ObjectKey
 from aurora.observe.pods import LabelPool, pod
 from aurora.observe.raw import table
 from aurora.observe.shelf import Listed, Shelf, listed
-from aurora.resources import Approval, DecisionObject, ModelDeployment
+from aurora.resources import Approval, DecisionObject, ModelDeployment, RoutingPolicy
 from aurora.resources.names import CONTROL_CONFIGMAP
 
 __all__ = ["Fleet"]
@@ -47,6 +47,7 @@ class Fleet:
         self._listed: set[Kind] = set()
         self._relisted: set[Kind] = set()
         self._read_models = Reader(ModelDeployment)
+        self._read_policies = Reader(RoutingPolicy)
         self._read_decisions = Reader(DecisionObject)
         self._read_approvals = Reader(Approval)
         self._labels = LabelPool()
@@ -57,6 +58,7 @@ class Fleet:
 
     def _make_shelves(self) -> None:
         self.models = Shelf(self._read_models, group=projections.target_of)
+        self.policies = Shelf(self._read_policies)
         self.decisions = Shelf(self._read_decisions)
         self.approvals = Shelf(self._read_approvals)
         self.deployments = Shelf(lambda obj: projections.workload(obj, kind="Deployment"))
@@ -79,6 +81,7 @@ class Fleet:
     def _by_kind(self) -> dict[Kind, Shelf[Any]]:
         return {
             kinds.MODEL_DEPLOYMENT: self.models,
+            kinds.ROUTING_POLICY: self.policies,
             kinds.DECISION: self.decisions,
             kinds.APPROVAL: self.approvals,
             kinds.DEPLOYMENT: self.deployments,

@@ -4,9 +4,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Protocol
 
+from aurora.observe.backend_metrics import with_backend_readings, with_backends_wanted
 from aurora.observe.cluster import ClusterView, view
 from aurora.observe.facts import ObjectKey, ProbeFacts
 from aurora.observe.fleet import Fleet
+from aurora.observe.routing import with_policies
 from aurora.observe.sample import Signal
 from aurora.observe.served import PodIndex, ServedNames, own_workload, with_names
 from aurora.observe.snapshot import FleetSnapshot, ModelObservation
@@ -65,7 +67,7 @@ class Observer:
         """
         at = self._wall()
         cluster = view(self._fleet, at=at)
-        pods = PodIndex(self._fleet.pods.values(), _with_fallback(cluster))
+        pods = PodIndex(self._fleet.pods.values(), _with_fallback(cluster) | self._routed())
         behind = {key: pods.behind_fallback(one) for key, one in cluster.models.items()}
         served_by = {
             key: (behind[key] if key in in_fallback else None) or own_workload(one)
@@ -76,12 +78,18 @@ class Observer:
             for key, one in cluster.models.items()
         }
         asked = with_names(wanted, ((one, behind[key]) for key, one in cluster.models.items()))
-        metrics = await self._metrics.read(at, asked)
+        subjects = with_policies(self._fleet, cluster.models, pods.behind, at=at)
+        metrics = await self._metrics.read(at, with_backends_wanted(asked, subjects))
         models = {key: _merged(one, metrics, served_by[key]) for key, one in cluster.models.items()}
         models = self._served.told(models, behind, metrics)
         for key in in_fallback & models.keys():
             models[key] = replace(models[key], probe=await self._prober.probe(models[key]))
+        models = {key: _told(one, models, metrics) for key, one in subjects.items()}
         return self._snapshot(at, cluster, models, metrics)
+
+    def _routed(self) -> frozenset[str]:
+        """Namespaces with a policy, whose Services are looked behind."""
+        return frozenset(key.namespace for key, _ in self._fleet.policies.items())
 
     def _snapshot(
         self,
@@ -122,6 +130,16 @@ def _wanted(one: ModelObservation, *, fallback: bool) -> Wanted:
         armed=one.target.armed if one.target is not None else None,
         per_pod=fallback,
     )
+
+
+def _told(
+    one: ModelObservation, models: Mapping[ObjectKey, ModelObservation], metrics: MetricsView
+) -> ModelObservation:
+    """A policy with its metrics, or a model as it was read, with the policies beside it."""
+    if one.routing is not None:
+        return with_backend_readings(one, metrics)
+    read = models[one.key]
+    return replace(read, neighbours=one.neighbours) if one.neighbours else read
 
 
 def _merged(one: ModelObservation, metrics: MetricsView, key: Key) -> ModelObservation:

@@ -1,14 +1,11 @@
 """The edge to Prometheus: sends PromQL and hands back the whole answer, warnings included."""
 
 import asyncio
-import contextlib
-import gc
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import pydantic_core
 import requests
@@ -17,6 +14,7 @@ from urllib3.util.retry import Retry
 
 from aurora.errors import ConfigurationError, MetricsError
 from aurora.observe.answers import QueryAnswer, QueryFailure
+from aurora.observe.parsing import parsed_answer
 
 __all__ = ["PrometheusClient", "PrometheusSettings", "parsed_answer"]
 
@@ -149,44 +147,6 @@ def _reason(error: Exception, timeout_s: float) -> str:
     if isinstance(error, requests.exceptions.ConnectionError):
         return "cannot connect: check the address, and that it runs"
     return f"the request failed ({type(error).__name__})"
-
-
-@contextlib.contextmanager
-def _collector_paused() -> Iterator[None]:
-    """Without it, the garbage collector takes two thirds of the time that a large answer takes.
-
-    It walks all rows again and again while they are made, and they hold no cycles to find.
-    """
-    running = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if running:
-            gc.enable()
-
-
-def parsed_answer(body: bytes) -> QueryAnswer:
-    """Read the JSON of an instant query.
-
-    Raises:
-        MetricsError: it is not an answer of the Prometheus API.
-    """
-    try:
-        with _collector_paused():
-            answer: Any = pydantic_core.from_json(body)
-    except ValueError:
-        raise MetricsError("the answer is not JSON: is this the Prometheus API?") from None
-    data = answer.get("data") if isinstance(answer, dict) else None
-    if not isinstance(data, dict) or data.get("resultType") not in {"vector", "scalar"}:
-        raise MetricsError("the answer is no instant vector: is this the Prometheus API?")
-    result = data.get("result")
-    if data["resultType"] == "scalar":
-        result = [{"metric": {}, "value": result}]
-    if not isinstance(result, list):
-        raise MetricsError("the answer holds no list of series")
-    warnings = answer.get("warnings") or ()
-    return QueryAnswer(rows=result, warnings=tuple(str(text) for text in warnings))
 
 
 class PrometheusClient:

@@ -33,9 +33,10 @@ class PodIndex:
     def behind_fallback(self, one: ModelObservation) -> Key | None:
         """The workload behind the fallback's Service; None without one that has pods."""
         service = one.fallback_service
-        return self._behind(one.key.namespace, service.selector) if service is not None else None
+        return self.behind(one.key.namespace, service.selector) if service is not None else None
 
-    def _behind(self, namespace: str, selector: Mapping[str, str]) -> Key | None:
+    def behind(self, namespace: str, selector: Mapping[str, str]) -> Key | None:
+        """The workload whose pods a selector finds; None without one that has pods."""
         candidates = [self._pods.get((namespace, *pair), []) for pair in selector.items()]
         for pod in min(candidates, key=len, default=[]):
             if selector.items() <= pod.labels.items():

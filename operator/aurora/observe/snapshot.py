@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from aurora.observe.backends import RoutingFacts
 from aurora.observe.facts import (
     AutoscalerFacts,
     ControlFacts,
@@ -17,6 +18,7 @@ from aurora.observe.facts import (
     WorkloadFacts,
 )
 from aurora.observe.sample import Gap, Missing, Reading, Signal
+from aurora.observe.subjects import policy_key
 from aurora.resources import Approval, DecisionObject, ModelDeployment
 
 __all__ = ["FleetSnapshot", "ModelObservation", "PodReading", "SourceFacts"]
@@ -67,10 +69,17 @@ class ModelObservation:
     quotas: tuple[QuotaFacts, ...] = ()
     rivals: tuple[ObjectKey, ...] = ()
     """Older ModelDeployments that point at the same target: they act, this one does not."""
+    routing: RoutingFacts | None = None
+    """What a RoutingPolicy sees; `model` then says in a model's words what the policy asks for."""
+    neighbours: tuple[ObjectKey, ...] = ()
+    """Of a policy, the models that it routes to; of a model, the policies that route to it."""
 
     @property
     def key(self) -> ObjectKey:
-        return ObjectKey(self.model.metadata.namespace, self.model.metadata.name)
+        metadata = self.model.metadata
+        if self.routing is not None:
+            return policy_key(metadata.namespace, metadata.name)
+        return ObjectKey(metadata.namespace, metadata.name)
 
     def reading(self, signal: Signal) -> Reading:
         return self.signals.get(signal, Missing(Gap.NO_DATA, f"{signal} was not asked for"))

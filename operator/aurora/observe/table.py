@@ -124,14 +124,19 @@ class Facet(NamedTuple):
 
 
 def facet_of(table: Table, tags: Tags, source: Source, ready_pods: int | None = None) -> Facet:
-    at = tags.get(signal_tag(source, AT))
+    at = _finite(tags.get(signal_tag(source, AT)))
     age = math.inf if at is None or table.evaluated_at is None else table.evaluated_at - at
-    pods = int(tags.get(signal_tag(source, PODS), 0))
+    pods = int(_finite(tags.get(signal_tag(source, PODS))) or 0)
     return Facet(
         preset=PRESETS[source],
         at=at,
         pods=pods,
-        times=int(tags.get(signal_tag(source, COPIES), 1)),
+        times=int(_finite(tags.get(signal_tag(source, COPIES))) or 1),
         age_s=max(0.0, age),
         short=ready_pods is not None and pods < ready_pods,
     )
+
+
+def _finite(value: float | None) -> float | None:
+    """None for what is no number: a broken source has no fresh pod and no newest scrape."""
+    return value if value is not None and math.isfinite(value) else None

@@ -4,7 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from aurora.observe.facts import ObjectKey, RouteFacts, ServiceFacts, ServicePort
+from aurora.observe.facts import (
+    ObjectKey,
+    RouteBackend,
+    RouteFacts,
+    ServiceFacts,
+    ServicePort,
+)
 from aurora.observe.projections import annotations_of, key_of
 from aurora.observe.raw import dig, entries, flag, strings, text, whole
 
@@ -71,6 +77,11 @@ def route(obj: Any) -> RouteFacts | None:
         uid=text(obj, "metadata", "uid"),
         resource_version=text(obj, "metadata", "resourceVersion"),
         rules=rules,
+        backends=tuple(
+            tuple(_whole_backend(one, key.namespace) for one in entries(rule, "backendRefs"))
+            for rule in entries(obj, "spec", "rules")
+        ),
+        writer=_writer(obj),
     )
 
 
@@ -90,3 +101,25 @@ def _backend(backend: Mapping[str, Any], namespace: str) -> tuple[str, int, int]
     elif place != namespace:
         name = f"{place}/{name}"
     return name, whole(backend, "port"), whole(backend, "weight", default=1)
+
+
+def _whole_backend(backend: Mapping[str, Any], namespace: str) -> RouteBackend:
+    port = backend.get("port")
+    return RouteBackend(
+        group=text(backend, "group"),
+        kind=text(backend, "kind") or "Service",
+        namespace=text(backend, "namespace") or namespace,
+        name=text(backend, "name"),
+        port=port if isinstance(port, int) and not isinstance(port, bool) else None,
+        weight=whole(backend, "weight", default=1),
+    )
+
+
+def _writer(obj: Any) -> str:
+    """Rules are one atomic list, so whoever wrote any of them last owns all of them."""
+    found = [
+        (text(one, "time"), text(one, "manager"))
+        for one in entries(obj, "metadata", "managedFields")
+        if isinstance(dig(one, "fieldsV1", "f:spec", "f:rules"), Mapping)
+    ]
+    return max(found, default=("", ""))[1]

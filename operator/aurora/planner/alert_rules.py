@@ -70,11 +70,11 @@ def fallback_failing(given: PlanInput) -> Candidate | None:
 def error_objective_missed(given: PlanInput) -> Candidate | None:
     """More server errors than the objective allows, for a while, too few to route away from."""
     goal = given.spec.objectives.error_rate_percent
-    found = evidence_of(given, Signal.SERVER_ERROR_RATIO, threshold=(goal or 0) / 100)
-    if goal is None or not found or failure_of(given) is not None:
+    if goal is None or not _surely_above(given, Signal.SERVER_ERROR_RATIO, goal / 100):
         return None
-    if not _surely_above(given, Signal.SERVER_ERROR_RATIO, goal / 100) or not _lasts(given, goal):
+    if not _lasts(given, goal) or failure_of(given) is not None:
         return None
+    found = evidence_of(given, Signal.SERVER_ERROR_RATIO, threshold=goal / 100)
     return _alert(
         PlanReason.ERROR_OBJECTIVE_MISSED,
         f"{found[0].value:.1%} of the requests fail, above the objective of {goal} %.",
@@ -87,9 +87,9 @@ def error_objective_missed(given: PlanInput) -> Candidate | None:
 def client_errors(given: PlanInput) -> Candidate | None:
     """Callers send requests that the server refuses: routing away would not help them."""
     limit = given.spec.triggers.client_error_rate_percent / 100
-    found = evidence_of(given, Signal.CLIENT_ERROR_RATIO, threshold=limit)
     if not _surely_above(given, Signal.CLIENT_ERROR_RATIO, limit):
         return None
+    found = evidence_of(given, Signal.CLIENT_ERROR_RATIO, threshold=limit)
     return _alert(
         PlanReason.CLIENT_ERRORS,
         f"{found[0].value:.0%} of the requests were refused as malformed, above {limit:.0%}.",

@@ -36,6 +36,7 @@ class Direction(StrEnum):
     OFF = "Off"
     FALLBACK = "Fallback"
     PRIMARY = "Primary"
+    SHIFT = "Shift"
     NONE = ""
 
 
@@ -123,6 +124,8 @@ class Candidate:
         before, after: parameters such as {"replicas": "2"} and {"replicas": "3"}.
         evidence_confidence: 0 to 1, from the evidence alone; precedents move it later.
         protective: skips cooldown, budgets, freeze windows and step limits.
+        identity: what makes a repeat of it the same proposal, where `after` follows measurements
+            and is another one in each cycle.
     """
 
     action: Action
@@ -138,6 +141,7 @@ class Candidate:
     rollback_if: tuple[Rollback, ...] = ()
     protective: bool = False
     advice: str = ""
+    identity: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,8 +180,9 @@ def fingerprint(model_uid: str, candidate: Candidate, *, length: int = 12) -> st
 
     Numbers of the message are left out on purpose: they change each cycle.
     """
+    what = candidate.after if candidate.identity is None else candidate.identity
     identity = json.dumps(
-        [model_uid, candidate.action, candidate.direction, candidate.reason, dict(candidate.after)],
+        [model_uid, candidate.action, candidate.direction, candidate.reason, dict(what)],
         sort_keys=True,
     )
     return hashlib.sha256(identity.encode()).hexdigest()[:length]

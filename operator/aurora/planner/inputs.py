@@ -1,7 +1,7 @@
 """What a rule may look at, and the small readings that rules share."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from enum import Enum, unique
 from typing import Final
 
@@ -9,6 +9,7 @@ from aurora.observe.facts import AutoscalerFacts
 from aurora.observe.sample import UNITS, Sample, Signal
 from aurora.observe.snapshot import ModelObservation
 from aurora.planner.decision import Evidence
+from aurora.planner.routing.past import BackendPast
 from aurora.resources.modeldeployment import ModelDeploymentSpec
 from aurora.state.curve import place_of
 from aurora.state.system_state import SystemState
@@ -75,6 +76,7 @@ class PlanInput:
         fallbacks_recently: how often traffic had to go there within the last day, failed ways back
             counted.
         cache_on_since: when the cache was switched on, None while it is off.
+        failed_backends: of a RoutingPolicy, by name, those that failed within the last day.
     """
 
     observation: ModelObservation
@@ -86,6 +88,7 @@ class PlanInput:
     fallback_since: float = 0.0
     fallbacks_recently: int = 0
     cache_on_since: float | None = None
+    failed_backends: Mapping[str, BackendPast] = field(default_factory=dict)
 
     @property
     def spec(self) -> ModelDeploymentSpec:

@@ -6,13 +6,14 @@ from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
 
 from aurora.observe.facts import ObjectKey
+from aurora.observe.subjects import name_of
 from aurora.planner.arbiter import Blocked, choose, standing
 from aurora.planner.cases import Precedent
 from aurora.planner.confidence import confidence
 from aurora.planner.decision import Candidate, Decision, TargetRef, fingerprint
 from aurora.planner.inputs import PlanInput
 from aurora.planner.rules import candidates
-from aurora.resources import ModelDeployment
+from aurora.resources import ModelDeployment, RoutingPolicy
 from aurora.resources.vocabulary import Action
 
 __all__ = ["Recall", "plan", "policy_hash"]
@@ -70,7 +71,9 @@ def plan(
         protective=winner.protective,
         decided_at=given.at,
         expires_at=given.at + ttl,
-        policy_hash=policy_hash(given.observation.model),
+        policy_hash=policy_hash(given.observation.routing.policy)
+        if given.observation.routing is not None
+        else policy_hash(given.observation.model),
         fingerprint=mark,
         advice=winner.advice,
     )
@@ -82,7 +85,7 @@ def decision_id(key: ObjectKey, candidate: Candidate, at: float, mark: str) -> s
     The mark tells models of one namespace apart whose names begin alike.
     """
     action = candidate.action.lower().replace("_", "-")
-    return f"{key.name[:30].rstrip('-.')}-{action}-{int(at):x}-{mark}"
+    return f"{name_of(key)[:30].rstrip('-.')}-{action}-{int(at):x}-{mark}"
 
 
 def _target(given: PlanInput) -> TargetRef:
@@ -96,7 +99,7 @@ def _target(given: PlanInput) -> TargetRef:
     )
 
 
-def policy_hash(model: ModelDeployment) -> str:
+def policy_hash(model: ModelDeployment | RoutingPolicy) -> str:
     """Name the policy that decided: everything of the spec but what it is called."""
     text = json.dumps(model.spec.to_kubernetes(), sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]

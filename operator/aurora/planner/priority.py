@@ -13,5 +13,6 @@ class Priority(IntEnum):
     RETURN = 30
     CACHE_ON = 40
     CACHE_OFF = 50
+    SHIFT = 55
     ALERT = 60
     SCALE_DOWN = 70

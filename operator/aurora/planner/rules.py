@@ -2,11 +2,11 @@
 
 from collections.abc import Callable
 
-from aurora.planner import alert_rules, cache_rules, route_rules, scale_rules
+from aurora.planner import alert_rules, cache_rules, route_rules, scale_rules, shift_rules
 from aurora.planner.decision import Candidate
 from aurora.planner.inputs import PlanInput
 
-__all__ = ["RULES", "candidates"]
+__all__ = ["ROUTING_RULES", "RULES", "candidates"]
 
 RULES: tuple[Callable[[PlanInput], Candidate | None], ...] = (
     route_rules.primary_failed,
@@ -32,8 +32,16 @@ RULES: tuple[Callable[[PlanInput], Candidate | None], ...] = (
 )
 """Priority, not the order here, decides between two that speak (priority.py)."""
 
+ROUTING_RULES: tuple[Callable[[PlanInput], Candidate | None], ...] = (
+    shift_rules.backend_failed,
+    shift_rules.weights_wanted,
+    shift_rules.nobody_serves,
+)
+"""The same for a RoutingPolicy."""
+
 
 def candidates(given: PlanInput) -> tuple[Candidate, ...]:
     """What every rule proposes, best first."""
-    found = [candidate for rule in RULES if (candidate := rule(given)) is not None]
+    rules = RULES if given.observation.routing is None else ROUTING_RULES
+    found = [candidate for rule in rules if (candidate := rule(given)) is not None]
     return tuple(sorted(found, key=lambda one: one.priority))

@@ -107,8 +107,11 @@ def saturated(given: PlanInput) -> Candidate | None:
 
 def capacity_unused(given: PlanInput) -> Candidate | None:
     """Fewer replicas keep the objectives at the highest load to expect."""
-    sizing, now = size_down(given), _base(given)
-    if sizing is None or now is None or not _may_shrink(given):
+    now = _base(given)
+    if now is None or now <= _bounded(given, 0) or not _may_shrink(given):
+        return None
+    sizing = size_down(given)
+    if sizing is None:
         return None
     ratio = given.state.saturation.slo_ratio
     if ratio is not None and ratio > 1.0:

@@ -22,6 +22,12 @@ from aurora.resources.modeldeployment import (
     ModelDeploymentSpec,
     ModelDeploymentStatus,
 )
+from aurora.resources.routing_policy import (
+    BackendStatus,
+    RoutingPolicy,
+    RoutingPolicySpec,
+    RoutingPolicyStatus,
+)
 from aurora.resources.serving import (
     Cache,
     Fallback,
@@ -39,6 +45,7 @@ __all__ = [
     "Approval",
     "ApprovalSpec",
     "Autonomy",
+    "BackendStatus",
     "Budget",
     "Cache",
     "Change",
@@ -63,6 +70,9 @@ __all__ = [
     "OutcomeStatus",
     "Queries",
     "ReplicaCounts",
+    "RoutingPolicy",
+    "RoutingPolicySpec",
+    "RoutingPolicyStatus",
     "Scaling",
     "SignalStatus",
     "Thresholds",

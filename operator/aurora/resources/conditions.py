@@ -14,9 +14,13 @@ from aurora.resources.vocabulary import ConditionStatus
 
 
 class ConditionType(StrEnum):
-    """Types that AURORA sets; on a ModelDeployment first, then on a Decision."""
+    """Types that AURORA sets; on a RoutingPolicy, a ModelDeployment, and a Decision."""
 
     READY = "Ready"
+    ACCEPTED = "Accepted"
+    RESOLVED_REFS = "ResolvedRefs"
+    PROGRAMMED = "Programmed"
+    AUDIT_PASSED = "AuditPassed"
     METRICS_AVAILABLE = "MetricsAvailable"
     SCALING_ACTIVE = "ScalingActive"
     CACHE_ACTIVE = "CacheActive"
@@ -87,12 +91,16 @@ def set_condition(  # noqa: PLR0913 - the fields of a condition, all by keyword
     """
     kept = tuple(conditions)
     before = find_condition(kept, type_)
+    message = message[:_MESSAGE_LIMIT]
+    said = (status, str(reason), message, observed_generation)
+    if before is not None and said == _facts(before):  # nearly always, for 10,000 objects
+        return kept
     same = before is not None and before.status is status
     condition = Condition(
         type=str(type_),
         status=status,
         reason=str(reason),
-        message=message[:_MESSAGE_LIMIT],
+        message=message,
         last_transition_time=before.last_transition_time if before and same else now,
         observed_generation=observed_generation,
     )
@@ -103,6 +111,10 @@ def set_condition(  # noqa: PLR0913 - the fields of a condition, all by keyword
 def remove_condition(conditions: Iterable[Condition], type_: str) -> tuple[Condition, ...]:
     """Return the conditions without that type."""
     return tuple(condition for condition in conditions if condition.type != type_)
+
+
+def _facts(condition: Condition) -> tuple[ConditionStatus, str, str, int]:
+    return condition.status, condition.reason, condition.message, condition.observed_generation
 
 
 def _place(condition: Condition) -> tuple[int, str]:

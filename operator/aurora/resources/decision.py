@@ -27,6 +27,7 @@ from aurora.resources.vocabulary import (
     OutcomeVerdict,
     Phase,
     Risk,
+    SubjectKind,
     Tier,
 )
 
@@ -47,12 +48,14 @@ Parameters = Annotated[
 
 
 class ModelRef(Part):
-    """The ModelDeployment that the decision is about."""
+    """The object that the decision is about."""
 
+    kind: SubjectKind = SubjectKind.MODEL_DEPLOYMENT
+    """ModelDeployment or RoutingPolicy."""
     name: ShortText
     """Its name, in the Decision's namespace."""
     uid: Uid
-    """Its uid: another object of the same name is another model."""
+    """Its uid: another object of the same name is another one."""
 
 
 class TargetIdentity(Part):
@@ -154,9 +157,9 @@ class DecisionSpec(Part):
     """Immutable: what was decided, on what evidence, and what it promises."""
 
     model_ref: ModelRef
-    """The ModelDeployment."""
+    """The ModelDeployment or RoutingPolicy."""
     target: TargetIdentity
-    """The workload that is acted on."""
+    """The workload or HTTPRoute that is acted on."""
     action: DecidedAction
     """SCALE, CACHE, ROUTE, RETRAIN, FINE_TUNE or ALERT."""
     parameters: ParameterChange = Field(default_factory=ParameterChange)
@@ -224,6 +227,8 @@ class Change(StatusPart):
     """JSON pointer of the field."""
     subresource: str | None = Field(default=None, max_length=63)
     """Subresource that was written, for example scale; missing for the object itself."""
+    beside: str | None = Field(default=None, max_length=1024)
+    """Fields beside it that must not have changed, as JSON: whose weight it is."""
     from_: str | None = Field(default=None, alias="from", max_length=4096)
     """Value before, as JSON; missing when the field did not exist."""
     to: str | None = Field(default=None, max_length=4096)

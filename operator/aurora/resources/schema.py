@@ -14,8 +14,9 @@ from aurora.resources.cel import EXTENSION
 from aurora.resources.decision import Decision
 from aurora.resources.modeldeployment import ModelDeployment
 from aurora.resources.names import CATEGORY, GROUP, VERSION
+from aurora.resources.routing_policy import RoutingPolicy
 
-KINDS: tuple[type[KubernetesObject], ...] = (ModelDeployment, Decision, Approval)
+KINDS: tuple[type[KubernetesObject], ...] = (ModelDeployment, RoutingPolicy, Decision, Approval)
 
 _DROPPED = ("$ref", "anyOf", "title", "additionalProperties", "propertyNames", "$defs")
 

@@ -24,6 +24,13 @@ class Mode(StrEnum):
     AUTO = "Auto"
 
 
+class SubjectKind(StrEnum):
+    """The kind that a Decision is about."""
+
+    MODEL_DEPLOYMENT = "ModelDeployment"
+    ROUTING_POLICY = "RoutingPolicy"
+
+
 class Tier(StrEnum):
     """What a decision's confidence allows."""
 
@@ -43,6 +50,8 @@ class Direction(StrEnum):
     OFF = "Off"
     FALLBACK = "Fallback"
     PRIMARY = "Primary"
+    SHIFT = "Shift"
+    """Weights of a RoutingPolicy move between its backends."""
 
 
 class ExpectedDirection(StrEnum):

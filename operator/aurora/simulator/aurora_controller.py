@@ -8,23 +8,26 @@ and a decision is carried out by asking the pool.
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from aurora.critic.chain import risk_of
 from aurora.critic.ledger import Ledger, LedgerEntry
 from aurora.critic.request import FleetFacts
 from aurora.critic.verdict import Approved
-from aurora.deliberation import Deliberated, Guardrails, deliberate, open_fallback
+from aurora.deliberation import Deliberated, Guardrails, deliberate, open_fallback, propose
 from aurora.executor.surroundings import surroundings_of
 from aurora.memory.contract import Contract, contract_of_decision
 from aurora.memory.outcome import Outcome, settle, window_of
 from aurora.observe.facts import ControlFacts
 from aurora.observe.snapshot import ModelObservation
 from aurora.planner.decision import Decision, Direction
-from aurora.resources.vocabulary import Action, Phase
+from aurora.resources.vocabulary import Action, Phase, Tier
+from aurora.simulator.ablation import Part, nothing_recalled, without_forecast
 from aurora.simulator.aurora_observation import METRICS, Lookout, model_of
 from aurora.simulator.precedents import RunPrecedents
 from aurora.simulator.settings import SimulationSettings
 from aurora.simulator.view import Action as PoolAction
 from aurora.simulator.view import ActionKind, Desired, MetricsView, PoolFacts
 from aurora.state.advance import Learning, advance
+from aurora.state.capacity import CapacityModel
 from aurora.state.memory import ModelMemory
 from aurora.state.system_state import SystemState
 
@@ -73,12 +76,18 @@ class AuroraController:
     """Decides as the operator does for one ModelDeployment in mode Auto with default policy.
 
     Attributes:
+        epoch: simulated time 0, seconds since the epoch.
+        without: a part that is left out, to see what it is worth; None leaves nothing out.
+        believed: a capacity that it starts with; None starts knowing nothing.
         decided: every proposal with what the critic said of it, repeats included.
         settled: every executed decision with how it turned out.
     """
 
     settings: SimulationSettings
     name: str = "aurora"
+    epoch: float = EPOCH
+    without: Part | None = None
+    believed: CapacityModel | None = None
     window_s: float = float(METRICS.window_s)
     decided: list[Deliberated] = field(default_factory=list)
     settled: list[Settled] = field(default_factory=list)
@@ -92,24 +101,27 @@ class AuroraController:
     def __post_init__(self) -> None:
         self._lookout = Lookout(model_of(self.settings))
         self._guardrails = Guardrails(cycle_s=self.settings.control_interval_s)
+        if self.believed is not None:
+            self._memory = ModelMemory(capacity=self.believed)
 
     def step(self, view: MetricsView, pool: PoolFacts) -> Desired:
         """One cycle in the operator's order: observe, state, follow up, decide."""
-        at = EPOCH + view.now
+        at = self.epoch + view.now
         observation = self._lookout.observe(view, pool, at)
         self._memory, state = advance(self._memory, observation, at, learning=self._learning())
         undo = self._follow_up(state, observation)
         if undo is not None:
             return _undone(undo, pool)
-        found = deliberate(
-            observation,
-            state,
-            ledger=self._ledger,
-            fleet=self._fleet(),
-            guardrails=self._guardrails,
-            recall=self._precedents.recall,
-        )
-        return self._execute(found, pool, at)
+        return self._execute(self._deliberate(observation, state), pool, at)
+
+    @property
+    def capacity(self) -> CapacityModel:
+        """What was learned of a replica so far."""
+        return self._memory.capacity
+
+    def fresh(self) -> "AuroraController":
+        """The same controller before its first cycle."""
+        return AuroraController(self.settings, self.name, self.epoch, self.without, self.believed)
 
     @property
     def entries(self) -> tuple[LedgerEntry, ...]:
@@ -120,13 +132,35 @@ class AuroraController:
     def _ledger(self) -> Ledger:
         return Ledger.of(self._entries.values())
 
+    def _deliberate(self, observation: ModelObservation, state: SystemState) -> Deliberated | None:
+        recall = nothing_recalled if self.without is Part.MEMORY else self._precedents.recall
+        if self.without is Part.FORECAST:
+            state = without_forecast(state)
+        if self.without is not Part.CRITIC:
+            return deliberate(
+                observation,
+                state,
+                ledger=self._ledger,
+                fleet=self._fleet(),
+                guardrails=self._guardrails,
+                recall=recall,
+            )
+        decision = propose(
+            observation, state, ledger=self._ledger, guardrails=self._guardrails, recall=recall
+        )
+        if decision is None:
+            return None
+        return Deliberated(
+            decision, Approved(Tier.AUTO, risk_of(decision.action, decision.direction))
+        )
+
     def _in_flight(self) -> bool:
         return any(entry.in_flight for entry in self._entries.values())
 
     def _learning(self) -> Learning:
         if open_fallback(self._ledger.of_model(self._lookout.key)) is not None:
             return Learning(baseline=False, capacity=False)
-        return Learning(baseline=not self._in_flight())
+        return Learning(baseline=not self._in_flight(), capacity=self.without is not Part.CAPACITY)
 
     def _fleet(self) -> FleetFacts:
         control = ControlFacts(readable=True, stopped=False)

@@ -2,25 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from types import MappingProxyType
-from typing import Final
 
 from aurora.errors import UsageError
+from aurora.simulator.calibrated import CALIBRATED
 from aurora.simulator.compare import Plan, simulate
 from aurora.simulator.controllers import Tuning
 
 __all__ = ["CALIBRATED", "attainment_at", "calibrate"]
 
-# Multiples of the recorded rate at which a static pool of 8 Qwen3-32B replicas meets TTFT 3 s and
-# TPOT 100 ms for 99 % of the requests: `calibrate(plan)` with its defaults, seeds 1 to 5, of the
-# whole trace (servegen: of its first two days).
-CALIBRATED: Final = MappingProxyType(
-    {
-        "azure": 0.2455,
-        "builtin": 0.3907,
-        "servegen": 0.0030,
-    }
-)
 _STEPS = 12
 
 

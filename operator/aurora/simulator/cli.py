@@ -17,14 +17,22 @@ from aurora.simulator.compare import Plan, Summary
 from aurora.simulator.compare import compare as run_comparison
 from aurora.simulator.faults import (
     ErrorFault,
+    ErrorNoise,
     Fault,
     LatencyFault,
+    LoadSpikes,
     LoadStep,
+    LyingMetrics,
     MetricsGone,
     PodLoss,
     RepeatedPrompts,
 )
-from aurora.simulator.parameters import COLD_START_32B, COLD_START_SMALL, server_parameters
+from aurora.simulator.parameters import (
+    COLD_START_32B,
+    COLD_START_SMALL,
+    Slowed,
+    server_parameters,
+)
 from aurora.simulator.report import as_json, as_table
 from aurora.simulator.settings import FallbackSettings, Objectives, SimulationSettings
 from aurora.simulator.sources import open_source
@@ -40,6 +48,9 @@ _FAULTS: Final[dict[str, Callable[[float, float, float], Fault]]] = {
     "pods": lambda start, end, value: PodLoss(start, end, int(value)),
     "metrics": lambda start, end, _: MetricsGone(start, end),
     "load": LoadStep,
+    "spikes": LoadSpikes,
+    "lies": LyingMetrics,
+    "noise": ErrorNoise,
     "repeat": RepeatedPrompts,
 }
 
@@ -64,7 +75,8 @@ def compare(  # noqa: PLR0913, PLR0917, every option of a command is an argument
     controllers: Annotated[
         str, typer.Option(help="Names, separated by commas.")
     ] = _DEFAULT_CONTROLLERS,
-    seeds: Annotated[int, typer.Option(min=1, help="Number of seeds, from 1 up.")] = 20,
+    seeds: Annotated[int, typer.Option(min=1, help="Number of seeds.")] = 20,
+    first_seed: Annotated[int, typer.Option(min=1, help="The first of them.")] = 1,
     factor: Annotated[
         float | None,
         typer.Option(help="Multiple of the recorded rate; the default is the calibrated one."),
@@ -73,10 +85,13 @@ def compare(  # noqa: PLR0913, PLR0917, every option of a command is an argument
         bool,
         typer.Option("--calibrate", help="Find the factor at which 8 static replicas reach 99 %."),
     ] = False,
-    from_hour: Annotated[float, typer.Option(min=0, help="Where a ServeGen window begins.")] = 0.0,
+    from_hour: Annotated[float, typer.Option(min=0, help="Where in the trace to begin.")] = 0.0,
     hours: Annotated[float | None, typer.Option(help="How much of the trace to play.")] = None,
     server: Annotated[str, typer.Option(help="Named server.")] = "qwen3-32b-rtxpro6000",
     replicas: Annotated[str, typer.Option(help="min,initial,max")] = "1,8,16",
+    cold_start: Annotated[
+        float, typer.Option(help="Multiple of the measured time that a replica takes to start.")
+    ] = 1.0,
     ttft: Annotated[float, typer.Option(help="Objective, seconds.")] = 3.0,
     tpot: Annotated[float, typer.Option(help="Objective, seconds per token.")] = 0.1,
     fault: Annotated[
@@ -87,12 +102,15 @@ def compare(  # noqa: PLR0913, PLR0917, every option of a command is an argument
     cache_ttl: Annotated[
         float | None, typer.Option(help="Arm a cache with this lifetime, seconds.")
     ] = None,
+    truth: Annotated[
+        bool, typer.Option(help="Play again without each judged action, to see what it was worth.")
+    ] = True,
     workers: Annotated[int, typer.Option(min=1, max=64, help="Processes.")] = 2,
     output: Annotated[Output, typer.Option(help="What to print.")] = Output.TABLE,
 ) -> None:
     """Play a load against controllers and print attainment and cost side by side."""
     try:
-        settings = _settings(server, replicas, Objectives(ttft, tpot))
+        settings = _settings(server, replicas, Objectives(ttft, tpot), cold_start)
         parameters = settings.server
         settings = replace(
             settings,
@@ -101,10 +119,10 @@ def compare(  # noqa: PLR0913, PLR0917, every option of a command is an argument
             cache_ttl_s=cache_ttl,
         )
         opened = open_source(trace, start_s=from_hour * 3600, duration_s=_seconds(hours))
-        plan = Plan(source=opened.source, factor=1.0, settings=settings)
+        plan = Plan(source=opened.source, factor=1.0, settings=settings, truth=truth)
         plan = replace(plan, factor=_factor(plan, factor, opened.kind, recalibrate=recalibrate))
         names = [name.strip() for name in controllers.split(",") if name.strip()]
-        summaries = _run(plan, names, seeds, workers)
+        summaries = _run(plan, names, range(first_seed, first_seed + seeds), workers)
     except UsageError as error:
         typer.echo(f"aurora simulate compare: {error}", err=True)
         raise typer.Exit(2) from None
@@ -118,29 +136,33 @@ def compare(  # noqa: PLR0913, PLR0917, every option of a command is an argument
         Console(width=wide).print(as_table(plan, summaries))
 
 
-def _run(plan: Plan, names: list[str], seeds: int, workers: int) -> list[Summary]:
+def _run(plan: Plan, names: list[str], seeds: range, workers: int) -> list[Summary]:
     with Progress(console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("runs", total=len(names) * seeds)
+        task = progress.add_task("runs", total=len(names) * len(seeds))
         return run_comparison(
             plan,
             names,
-            range(1, seeds + 1),
+            seeds,
             workers=workers,
             on_result=lambda _: progress.advance(task),
         )
 
 
-def _settings(server: str, replicas: str, objectives: Objectives) -> SimulationSettings:
+def _settings(
+    server: str, replicas: str, objectives: Objectives, slower: float
+) -> SimulationSettings:
     try:
         minimum, initial, maximum = (int(part) for part in replicas.split(","))
     except ValueError:
         raise UsageError(
             f"--replicas takes three whole numbers min,initial,max such as 1,8,16: got {replicas!r}"
         ) from None
-    small = "32b" not in server
+    if not 0 < slower < 1000:
+        raise UsageError(f"--cold-start must be above 0 and below 1000: got {slower:g}")
+    measured = COLD_START_SMALL if "32b" not in server else COLD_START_32B
     return SimulationSettings(
         server=server_parameters(server),
-        cold_start=COLD_START_SMALL if small else COLD_START_32B,
+        cold_start=measured if slower == 1.0 else Slowed(measured, slower),
         minimum=minimum,
         initial=initial,
         maximum=maximum,

@@ -32,6 +32,7 @@ METRICS = (
     "detect_s",
     "mitigate_s",
     "little_error",
+    "false_rollbacks",
 )
 
 
@@ -44,12 +45,14 @@ class Plan:
         factor: multiple of the recorded rate.
         settings: the operating point.
         tuning: free parameters of the baselines.
+        truth: hold AURORA's verdicts against the truth, which plays the run again for each.
     """
 
     source: TraceSource
     factor: float
     settings: SimulationSettings
     tuning: Tuning = TUNED
+    truth: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +90,7 @@ def simulate(plan: Plan, controller: str, seed: int) -> RunResult:
     built = build(controller, context)
     journal = play(trace, built, seed, plan.settings)
     result = score(journal, trace, controller, seed, plan.settings)
-    if not isinstance(built, AuroraController):
+    if not plan.truth or not isinstance(built, AuroraController):
         return result
     return replace(result, verdicts=check_verdicts(built, journal, trace, seed, plan.settings))
 

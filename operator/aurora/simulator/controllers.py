@@ -9,12 +9,16 @@ import numpy.typing as npt
 
 from aurora.errors import UsageError
 from aurora.simulator import baselines
+from aurora.simulator.ablation import Part
 from aurora.simulator.aurora_controller import AuroraController
+from aurora.simulator.flagger import flagger_for
 from aurora.simulator.llmd import LlmdLaw, LlmdSlo
 from aurora.simulator.oracle import Oracle, losses_per_block, search_plan
 from aurora.simulator.run import play
 from aurora.simulator.scoring import met_both, score
+from aurora.simulator.scraper import ScrapeSettings
 from aurora.simulator.settings import SimulationSettings
+from aurora.simulator.teaching import capacity_learned_on
 from aurora.simulator.trace import Trace
 from aurora.simulator.view import Controller
 
@@ -65,6 +69,19 @@ def _aurora(context: Context) -> Controller:
     return AuroraController(context.settings)
 
 
+def _aurora_without(part: Part) -> Callable[[Context], Controller]:
+    name = f"aurora-without-{part.value}"
+    return lambda context: AuroraController(context.settings, name=name, without=part)
+
+
+def _aurora_misled(name: str, speed: float) -> Callable[[Context], Controller]:
+    def build_misled(context: Context) -> Controller:
+        believed = capacity_learned_on(speed, context.settings)
+        return AuroraController(context.settings, name=name, believed=believed)
+
+    return build_misled
+
+
 def _static(context: Context) -> Controller:
     return baselines.Static(context.tuning.static)
 
@@ -103,8 +120,14 @@ def _runbook(context: Context) -> Controller:
     return baselines.Runbook(rules)
 
 
+def _flagger(context: Context) -> Controller:
+    return flagger_for(context.settings.objectives)
+
+
 def _oracle(context: Context) -> Controller:
-    trace, seed, settings = context.trace, context.seed, context.settings
+    trace, seed = context.trace, context.seed
+    # Neither plan nor static pool looks at a metric: without scrapes the search is twice as fast.
+    settings = replace(context.settings, scrape=ScrapeSettings(interval_s=2 * trace.duration_s))
 
     def good(replicas: int) -> npt.NDArray[np.bool_]:
         fixed = replace(settings, initial=replicas)
@@ -129,7 +152,11 @@ CONTROLLERS: Final[dict[str, Callable[[Context], Controller]]] = {
     "llmd-slo": _llmd_slo,
     "llmd-slo-tuned": _llmd_slo_tuned,
     "runbook": _runbook,
+    "flagger": _flagger,
     "oracle": _oracle,
+    **{f"aurora-without-{part.value}": _aurora_without(part) for part in Part},
+    "aurora-overrating": _aurora_misled("aurora-overrating", 2.0),
+    "aurora-underrating": _aurora_misled("aurora-underrating", 0.5),
 }
 
 

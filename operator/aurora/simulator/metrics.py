@@ -5,6 +5,7 @@ cluster.
 """
 
 from bisect import bisect_left
+from itertools import accumulate
 from typing import Final
 
 import numpy as np
@@ -66,7 +67,11 @@ class Histogram:
 
     def cumulative(self) -> npt.NDArray[np.float64]:
         """Give the count per bound and, last, of all."""
-        return np.cumsum(self._counts, dtype=np.float64)
+        return np.array(self.counts(), dtype=np.float64)
+
+    def counts(self) -> list[int]:
+        """Give the same as a list."""
+        return list(accumulate(self._counts))
 
 
 class Metrics:
@@ -80,10 +85,11 @@ class Metrics:
 
     def vector(self) -> npt.NDArray[np.float64]:
         """Give counters, then each histogram's cumulative counts and sum."""
-        parts = [np.fromiter(self.counters.values(), np.float64, len(self.counters))]
+        values: list[float] = [*self.counters.values()]
         for histogram in self.histograms.values():
-            parts += [histogram.cumulative(), np.array([histogram.total_s])]
-        return np.concatenate(parts)
+            values += histogram.counts()
+            values.append(histogram.total_s)
+        return np.array(values)
 
     def layout(self) -> dict[str, slice]:
         """Tell where in the vector each counter and histogram stands, without its sum."""

@@ -21,6 +21,7 @@ __all__ = [
     "ColdStart",
     "MeasuredColdStart",
     "ServerParameters",
+    "Slowed",
     "UniformColdStart",
     "server_parameters",
 ]
@@ -131,6 +132,25 @@ class MeasuredColdStart:
 
     def sample(self, rng: random.Random) -> float:
         return self.at(rng.gauss(0.0, 1.0))
+
+
+@dataclass(frozen=True, slots=True)
+class Slowed:
+    """Another cold start, `factor` times as long."""
+
+    measured: ColdStart
+    factor: float
+
+    @property
+    def median_s(self) -> float:
+        return self.factor * self.measured.median_s
+
+    @property
+    def longest_s(self) -> float:
+        return self.factor * self.measured.longest_s
+
+    def sample(self, rng: random.Random) -> float:
+        return self.factor * self.measured.sample(rng)
 
 
 # 7,531 measured model loads (GenTD26).

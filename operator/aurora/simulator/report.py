@@ -34,6 +34,7 @@ _FAULT_COLUMNS = (
     _Column("failed", "failed", 1.0, 0),
     _Column("detect s", "detect_s", 1.0, 0),
     _Column("mitigate s", "mitigate_s", 1.0, 0),
+    _Column("false rollb.", "false_rollbacks", 1.0, 1),
 )
 
 

@@ -1,20 +1,12 @@
 """One run: a trace, a controller and a seed in simulated time."""
 
 import random
-from collections.abc import Callable
-from functools import partial
 from itertools import chain
 
 import numpy as np
 
-from aurora.simulator.faults import (
-    ErrorFault,
-    LatencyFault,
-    LoadStep,
-    MetricsGone,
-    PodLoss,
-    RepeatedPrompts,
-)
+from aurora.simulator.faults import LoadSpikes, LoadStep, RepeatedPrompts
+from aurora.simulator.injection import fault_events
 from aurora.simulator.journal import ActionRecord, Journal, Scaling
 from aurora.simulator.pod import Phase
 from aurora.simulator.pool import Outcome, Pool
@@ -22,7 +14,12 @@ from aurora.simulator.requests import Request
 from aurora.simulator.scraper import Scraper
 from aurora.simulator.settings import SimulationSettings
 from aurora.simulator.statistics import LittleLaw
-from aurora.simulator.trace import Trace, with_load_step, with_repeated_prompts
+from aurora.simulator.trace import (
+    Trace,
+    with_load_spikes,
+    with_load_step,
+    with_repeated_prompts,
+)
 from aurora.simulator.view import ActionKind, Controller, PoolFacts
 
 __all__ = ["play", "with_faults"]
@@ -40,6 +37,8 @@ def with_faults(trace: Trace, settings: SimulationSettings, seed: int) -> Trace:
     for fault in settings.faults:
         if isinstance(fault, LoadStep):
             trace = with_load_step(trace, fault, rng)
+        elif isinstance(fault, LoadSpikes):
+            trace = with_load_spikes(trace, fault, rng)
         elif isinstance(fault, RepeatedPrompts):
             trace = with_repeated_prompts(trace, fault, rng)
     return trace
@@ -71,7 +70,9 @@ class _Run:
         self._counts: list[int] = []
         self._next_count = 0.0
         self._next_decision = settings.control_interval_s
-        self._fault_events = _fault_events(self)
+        self._fault_events = fault_events(
+            settings.faults, self.pool, self.scraper, _generator("noise", seed)
+        )
 
     def play(self) -> Journal:
         for request in chain(self.trace.requests(), [None]):
@@ -173,28 +174,6 @@ def _pool(settings: SimulationSettings, seed: int) -> Pool:
         replicas=settings.initial,
         fallback=fallback,
     )
-
-
-def _fault_events(run: _Run) -> list[tuple[float, Callable[[], None]]]:
-    """List what the faults do to the pool and the scraper, in order of time."""
-    pool, scraper = run.pool, run.scraper
-    events: list[tuple[float, Callable[[], None]]] = []
-    for fault in run.settings.faults:
-        match fault:
-            case LatencyFault(start, end, factor):
-                events.append((start, partial(pool.slow_down, factor)))
-                events.append((end, partial(pool.slow_down, 1.0)))
-            case ErrorFault(start, end, ratio):
-                events.append((start, partial(setattr, pool, "error_ratio", ratio)))
-                events.append((end, partial(setattr, pool, "error_ratio", 0.0)))
-            case PodLoss(start, _, count):
-                events.append((start, partial(pool.lose, count)))
-            case MetricsGone(start, end):
-                events.append((start, partial(setattr, scraper, "blackout", True)))
-                events.append((end, partial(setattr, scraper, "blackout", False)))
-            case LoadStep() | RepeatedPrompts():
-                pass  # they are in the trace: with_faults
-    return sorted(events, key=lambda event: event[0])
 
 
 def _little(trace: Trace, counts: list[int], outcomes: list[Outcome]) -> LittleLaw:

@@ -8,11 +8,12 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from aurora.simulator.faults import Fault
-from aurora.simulator.journal import Journal, Scaling
+from aurora.simulator.faults import ErrorNoise, Fault
+from aurora.simulator.journal import ActionRecord, Journal, Scaling
 from aurora.simulator.settings import Objectives, SimulationSettings
 from aurora.simulator.trace import Trace
 from aurora.simulator.verdicts import VerdictCheck
+from aurora.simulator.view import ActionKind
 
 __all__ = ["RunResult", "met_both", "oscillations", "score"]
 
@@ -41,13 +42,17 @@ class RunResult:
         replica_hours: GPU time held, cold starts and draining included.
         violation_minutes: minutes in which more than 5 % of the requests missed an objective.
         oscillations: reversals of direction within two cold starts.
-        false_actions: actions outside every fault, and scalings reversed within two cold starts.
+        false_actions: actions outside every fault, and scalings reversed within two cold starts; to
+            come back from the fallback once a fault is over is none.
         writes: scalings and other actions.
         failed: requests that got a server error.
         detect_s: from the first fault's start to the next write, seconds; None without one.
-        mitigate_s: from its start until at least 95 % of the requests were good for the rest of
-            the fault, seconds; 0 when they were all along, None when they never were.
+        mitigate_s: from its start until at least 95 % of the requests were good, of the next 20 and
+            of all for the rest of the fault, seconds; 0 when they were all along, None when they
+            never were.
+        false_rollbacks: switches to the fallback outside every fault.
         little_error: relative error of Little's law.
+        told: what each false action was, in words.
         verdicts: AURORA's Improved and Regressed with the truth; empty for other controllers.
     """
 
@@ -67,6 +72,8 @@ class RunResult:
     detect_s: float | None
     mitigate_s: float | None
     little_error: float
+    false_rollbacks: int = 0
+    told: tuple[str, ...] = ()
     verdicts: tuple[VerdictCheck, ...] = ()
 
 
@@ -78,9 +85,10 @@ def score(
     good = ttft & tpot
     two_cold_starts = 2 * settings.cold_start.median_s
     reversals = oscillations(journal.scalings, two_cold_starts)
-    outside = [s for s in reversals if not _during(s.at, settings.faults)]
-    stray = [a for a in journal.actions if not _during(a.at, settings.faults)]
-    fault = settings.faults[0] if settings.faults else None
+    faults = [fault for fault in settings.faults if not isinstance(fault, ErrorNoise)]
+    outside = [s for s in reversals if not _during(s.at, faults)]
+    stray = _stray(journal.actions, faults)
+    fault = faults[0] if faults else None
     return RunResult(
         controller=controller,
         trace=trace.name,
@@ -98,6 +106,11 @@ def score(
         detect_s=_detect(journal, fault) if fault else None,
         mitigate_s=_mitigate(trace, good, fault) if fault else None,
         little_error=journal.little.relative_error,
+        false_rollbacks=sum(a.action.kind is ActionKind.ROUTE_TO_FALLBACK for a in stray),
+        told=(
+            *(f"{s.before} to {s.after} replicas at {s.at:.0f} s, reversed" for s in outside),
+            *(f"{a.action.kind.value} at {a.at:.0f} s: {a.action.reason}" for a in stray),
+        ),
     )
 
 
@@ -144,6 +157,19 @@ def _during(at: float, faults: Sequence[Fault]) -> bool:
     return any(fault.start <= at <= fault.end for fault in faults)
 
 
+def _stray(actions: Sequence[ActionRecord], faults: Sequence[Fault]) -> list[ActionRecord]:
+    """Actions outside every fault, but for the way back from a switch that a fault called for."""
+    found, called_for = [], False
+    for one in actions:
+        inside = _during(one.at, faults)
+        if one.action.kind is ActionKind.ROUTE_TO_FALLBACK:
+            called_for = inside
+        returns = one.action.kind is ActionKind.ROUTE_BACK and called_for
+        if not inside and not returns:
+            found.append(one)
+    return found
+
+
 def _detect(journal: Journal, fault: Fault) -> float | None:
     times = [s.at for s in journal.scalings] + [a.at for a in journal.actions]
     after = [at for at in times if fault.start <= at <= fault.end]
@@ -153,12 +179,14 @@ def _detect(journal: Journal, fault: Fault) -> float | None:
 def _mitigate(trace: Trace, good: Mask, fault: Fault) -> float | None:
     """Find from when on the requests are good until the fault ends, in steps of 10 s.
 
-    A single good minute is no recovery: a lull is good by itself.
+    A single good minute is no recovery: a lull is good by itself. Nor is a good rest alone: in a
+    long fault it would forgive the bad minutes that it begins with.
     """
     for begin in np.arange(fault.start, fault.end, _STEP_S):
         left = (trace.times >= begin) & (trace.times < fault.end)
-        if left.sum() < _EVIDENCE:
+        rest = good[left]
+        if rest.size < _EVIDENCE:
             return None
-        if _share(good[left]) >= 1 - _MISS_SHARE:
+        if min(_share(rest), _share(rest[:_EVIDENCE])) >= 1 - _MISS_SHARE:
             return float(begin - fault.start)
     return None

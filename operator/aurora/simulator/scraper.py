@@ -7,7 +7,7 @@ but stays in the window of a range query.
 
 import random
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -23,8 +23,18 @@ from aurora.simulator.metrics import (
 )
 from aurora.simulator.pod import Phase, Pod
 from aurora.simulator.pool import Pool
-from aurora.simulator.promql import histogram_quantile, increase
-from aurora.simulator.view import MetricsView, Missing, Reading
+from aurora.simulator.promql import increase
+from aurora.simulator.signals import (
+    NO_SAMPLES,
+    count_of,
+    mean_gauge,
+    mean_of,
+    quantile_of,
+    rate,
+    ratio,
+    sum_of,
+)
+from aurora.simulator.view import MetricsView, Missing, Reading, distorted
 
 __all__ = ["ScrapeSettings", "Scraper"]
 
@@ -98,14 +108,17 @@ class Scraper:
     def __init__(self, pool: Pool, settings: ScrapeSettings, rng: random.Random) -> None:
         self.settings = settings
         self.blackout = False
+        self.latency_factor = 1.0  # what every latency is wrong by
         self._pool = pool
         self._rng = rng
         self._targets: dict[int, _Target] = {}
+        self._living: set[int] = set()
+        self._next_scrape = 0.0
         self._discover(pool.now)
 
     def next_scrape(self) -> float:
         """When the next target is due, seconds."""
-        return min(target.next_scrape for target in self._targets.values() if not target.gone)
+        return self._next_scrape
 
     def scrape(self, now: float) -> None:
         """Scrape every target that is due; the pool has been advanced to `now`."""
@@ -125,6 +138,7 @@ class Scraper:
                 pod = pods[number]
                 pod.expose()
                 target.add(now, visible, pod.metrics.vector(), _server_gauges(pod))
+        self._plan()
 
     def window_view(self, now: float, window_s: float) -> MetricsView:
         """Evaluate every query at `now` over the last `window_s` seconds."""
@@ -132,38 +146,42 @@ class Scraper:
         window = _Window(now, window_s, self._targets)
         server, gateway = window.increases(gateway=False), window.increases(gateway=True)
         gauges, waiting = window.gauges(gateway=False), window.gauges(gateway=True)
-        return MetricsView(
+        view = MetricsView(
             now=now,
             window_s=window_s,
-            request_rate=_rate(gateway, _GATEWAY, "requests", window_s),
-            completion_rate=_rate(server, _SERVER, "success", window_s),
-            error_ratio=_ratio(gateway, _GATEWAY, "errors", "requests"),
-            ttft_p90=_quantile(server, _SERVER["ttft"], TTFT_BOUNDS, 0.90),
-            ttft_p95=_quantile(server, _SERVER["ttft"], TTFT_BOUNDS, 0.95),
-            tpot_p90=_quantile(server, _SERVER["tpot"], TPOT_BOUNDS, 0.90),
-            tpot_p95=_quantile(server, _SERVER["tpot"], TPOT_BOUNDS, 0.95),
-            tpot_mean=_mean_of(server, _SERVER["tpot"]),
-            e2e_p95=_quantile(server, _SERVER["e2e"], E2E_BOUNDS, 0.95),
-            e2e_mean=_mean_of(server, _SERVER["e2e"]),
-            caller_e2e_p95=_quantile(gateway, _GATEWAY["e2e"], E2E_BOUNDS, 0.95),
-            running=_sum(gauges, 0),
-            waiting=_sum(gauges, 1),
-            gateway_waiting=_sum(waiting, 0),
-            kv_usage=_mean(gauges, 2),
+            request_rate=rate(gateway, _GATEWAY, "requests", window_s),
+            completion_rate=rate(server, _SERVER, "success", window_s),
+            error_ratio=ratio(gateway, _GATEWAY, "errors", "requests"),
+            ttft_p90=quantile_of(server, _SERVER["ttft"], TTFT_BOUNDS, 0.90),
+            ttft_p95=quantile_of(server, _SERVER["ttft"], TTFT_BOUNDS, 0.95),
+            tpot_p90=quantile_of(server, _SERVER["tpot"], TPOT_BOUNDS, 0.90),
+            tpot_p95=quantile_of(server, _SERVER["tpot"], TPOT_BOUNDS, 0.95),
+            tpot_mean=mean_of(server, _SERVER["tpot"]),
+            e2e_p95=quantile_of(server, _SERVER["e2e"], E2E_BOUNDS, 0.95),
+            e2e_mean=mean_of(server, _SERVER["e2e"]),
+            caller_e2e_p95=quantile_of(gateway, _GATEWAY["e2e"], E2E_BOUNDS, 0.95),
+            running=sum_of(gauges, 0),
+            waiting=sum_of(gauges, 1),
+            gateway_waiting=sum_of(waiting, 0),
+            kv_usage=mean_gauge(gauges, 2),
             utilisation=_busy(server, window_s, window.rated_pods),
-            prompt_token_rate=_rate(server, _SERVER, "prompt_tokens", window_s),
-            generation_token_rate=_rate(server, _SERVER, "generation_tokens", window_s),
+            prompt_token_rate=rate(server, _SERVER, "prompt_tokens", window_s),
+            generation_token_rate=rate(server, _SERVER, "generation_tokens", window_s),
             cache_hit_ratio=_hit_ratio(server),
-            ttft_samples=_count(server, _SERVER["ttft"]),
-            tpot_samples=_count(server, _SERVER["tpot"]),
+            ttft_samples=count_of(server, _SERVER["ttft"]),
+            tpot_samples=count_of(server, _SERVER["tpot"]),
             age_s=window.age(),
             pods_reporting=len(gauges),
             source=lambda other: self.window_view(now, other),
         )
+        return view if self.latency_factor == 1.0 else distorted(view, self.latency_factor)
 
     def _discover(self, now: float) -> None:
         """Follow the pods, as service discovery does."""
         alive = {pod.number for pod in self._pool.pods} | {_GATEWAY_TARGET}
+        if alive == self._living:
+            return
+        self._living = alive
         for number in alive - self._targets.keys():
             phase = self._rng.uniform(0.0, self.settings.interval_s)
             self._targets[number] = _Target(next_scrape=now + phase)
@@ -172,6 +190,10 @@ class Scraper:
         expired = [n for n, t in self._targets.items() if t.gone and _expired(t, now)]
         for number in expired:
             del self._targets[number]
+        self._plan()
+
+    def _plan(self) -> None:
+        self._next_scrape = min(t.next_scrape for t in self._targets.values() if not t.gone)
 
 
 def _expired(target: _Target, now: float) -> bool:
@@ -230,67 +252,15 @@ class _Window:
         return self.now - max(newest) if newest else Missing("no pod has a sample in 5 min")
 
 
-_NO_SAMPLES = Missing("fewer than two samples in the window")
-_NO_TRAFFIC = Missing("no observation in the window")
-
-
-def _rate(grown: Floats | None, layout: dict[str, slice], name: str, window_s: float) -> Reading:
-    if grown is None:
-        return _NO_SAMPLES
-    return float(grown[layout[name]][0]) / window_s
-
-
-def _ratio(grown: Floats | None, layout: dict[str, slice], part: str, whole: str) -> Reading:
-    if grown is None:
-        return _NO_SAMPLES
-    total = float(grown[layout[whole]][0])
-    if total <= 0.0:
-        return _NO_TRAFFIC
-    return min(1.0, float(grown[layout[part]][0]) / total)
-
-
 def _hit_ratio(grown: Floats | None) -> Reading:
     if grown is None:
-        return _NO_SAMPLES
+        return NO_SAMPLES
     hits = float(grown[_SERVER["cache_hits"]][0])
     lookups = hits + float(grown[_SERVER["cache_misses"]][0])
     return hits / lookups if lookups > 0.0 else Missing("no cache lookup in the window")
 
 
-def _quantile(
-    grown: Floats | None, place: slice, bounds: Sequence[float], quantile: float
-) -> Reading:
-    if grown is None:
-        return _NO_SAMPLES
-    value = histogram_quantile(quantile, bounds, grown[place])
-    return _NO_TRAFFIC if np.isnan(value) else value
-
-
-def _mean_of(grown: Floats | None, place: slice) -> Reading:
-    """Sum over count of a histogram; the sum follows the last bucket."""
-    if grown is None:
-        return _NO_SAMPLES
-    count = float(grown[place][-1])
-    return float(grown[place.stop]) / count if count > 0.0 else _NO_TRAFFIC
-
-
-def _count(grown: Floats | None, place: slice) -> float:
-    return 0.0 if grown is None else float(grown[place][-1])
-
-
 def _busy(grown: Floats | None, window_s: float, pods: int) -> Reading:
     if grown is None or pods == 0:
-        return _NO_SAMPLES
+        return NO_SAMPLES
     return min(1.0, float(grown[_SERVER["busy_s"]][0]) / window_s / pods)
-
-
-def _sum(gauges: list[tuple[float, ...]], index: int) -> Reading:
-    if not gauges:
-        return Missing("no target has a sample in 5 min")
-    return sum(row[index] for row in gauges)
-
-
-def _mean(gauges: list[tuple[float, ...]], index: int) -> Reading:
-    if not gauges:
-        return Missing("no target has a sample in 5 min")
-    return sum(row[index] for row in gauges) / len(gauges)

@@ -33,9 +33,8 @@ def open_source(name: str, *, start_s: float = 0.0, duration_s: float | None = N
     header = _header(path)
     if header[: len(AZURE_COLUMNS)] == list(AZURE_COLUMNS):
         trace = read_azure(path)
-        if start_s:
-            raise UsageError("an Azure trace is played from its start: leave --from-hour out")
-        whole = trace if duration_s is None else trace.first(duration_s)
+        part = trace.since(start_s) if start_s else trace
+        whole = part if duration_s is None else part.first(duration_s)
         return Opened(RecordedSource(whole), "azure")
     if set(SERVEGEN_COLUMNS) <= set(header):
         rates = read_servegen(path)

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from aurora.errors import UsageError
-from aurora.simulator.faults import LoadStep, RepeatedPrompts
+from aurora.simulator.faults import LoadSpikes, LoadStep, RepeatedPrompts
 from aurora.simulator.requests import Request
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "malformed",
     "read_azure",
     "resample",
+    "with_load_spikes",
     "with_load_step",
     "with_repeated_prompts",
 ]
@@ -68,6 +69,17 @@ class Trace:
     def first(self, seconds: float) -> "Trace":
         """Give the part before `seconds`."""
         return replace(self._where(self.times < seconds), duration_s=min(seconds, self.duration_s))
+
+    def since(self, seconds: float) -> "Trace":
+        """Give the part from `seconds` on, with its times counted from there.
+
+        Raises:
+            UsageError: the trace is over by then.
+        """
+        if seconds >= self.duration_s:
+            raise UsageError(f"no request from {seconds:g} s on: it is {self.duration_s:g} s long")
+        part = self._where(self.times >= seconds)
+        return replace(part, times=part.times - seconds, duration_s=self.duration_s - seconds)
 
     def _where(self, mask: npt.NDArray[np.bool_]) -> "Trace":
         return replace(
@@ -129,6 +141,16 @@ def with_load_step(trace: Trace, fault: LoadStep, rng: np.random.Generator) -> T
     """Multiply the load while the step lasts."""
     inside = (trace.times >= fault.start) & (trace.times < fault.end)
     return resample(trace, np.where(inside, fault.factor, 1.0), rng)
+
+
+def with_load_spikes(trace: Trace, fault: LoadSpikes, rng: np.random.Generator) -> Trace:
+    """Multiply the load in short spikes at random times."""
+    factors = np.ones(len(trace))
+    at = fault.start + rng.exponential(fault.gap_s)
+    while at < fault.end:
+        factors[(trace.times >= at) & (trace.times < at + fault.length_s)] = fault.factor
+        at += fault.length_s + rng.exponential(fault.gap_s)
+    return resample(trace, factors, rng)
 
 
 def with_repeated_prompts(trace: Trace, fault: RepeatedPrompts, rng: np.random.Generator) -> Trace:

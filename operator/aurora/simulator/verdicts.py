@@ -119,20 +119,22 @@ def check_verdicts(
     for one in controller.settled:
         if one.outcome.verdict not in _CLAIMS or one.begin is None:
             continue
-        untouched = _without(one, trace, seed, settings)
+        untouched = _without(one, trace, controller.fresh(), seed, settings)
         check = _check(one, journal, untouched, controller.window_s, settings.control_interval_s)
         if check is not None:
             found.append(check)
     return tuple(found)
 
 
-def _without(one: Settled, trace: Trace, seed: int, settings: SimulationSettings) -> Journal:
+def _without(
+    one: Settled, trace: Trace, again: AuroraController, seed: int, settings: SimulationSettings
+) -> Journal:
     """Play the same seed again, and leave the decision out."""
     at = one.contract.decided_at - EPOCH
     part = trace.first(one.outcome.measured_at - EPOCH)
     # A part of a run is not in balance: Little's law was checked on the whole of it.
     lenient = replace(settings, little_tolerance=math.inf)
-    return play(part, Untouched(AuroraController(settings), at), seed, lenient)
+    return play(part, Untouched(again, at), seed, lenient)
 
 
 def _check(

@@ -1,9 +1,9 @@
 """What a controller may know: metrics as Prometheus computes them, and facts from watches."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
-from typing import Protocol, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias
 
 __all__ = [
     "Action",
@@ -14,6 +14,7 @@ __all__ = [
     "Missing",
     "PoolFacts",
     "Reading",
+    "distorted",
     "known",
 ]
 
@@ -98,6 +99,19 @@ class MetricsView:
     def over(self, window_s: float) -> "MetricsView":
         """Evaluate the same queries now over another window, seconds."""
         return self.source(window_s)
+
+
+_LATENCIES: Final = (
+    *("ttft_p90", "ttft_p95", "tpot_p90", "tpot_p95", "tpot_mean"),
+    *("e2e_p95", "e2e_mean", "caller_e2e_p95"),
+)
+
+
+def distorted(view: MetricsView, factor: float) -> MetricsView:
+    """Give the same view with every latency wrong by a factor."""
+    seen = ((name, getattr(view, name)) for name in _LATENCIES)
+    changes: dict[str, Any] = {name: v * factor for name, v in seen if isinstance(v, float)}
+    return replace(view, **changes)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,6 +14,7 @@ from aurora.state.forecast import Series
 from aurora.state.history import (
     DRAIN_S,
     LATENCIES,
+    History,
     Moment,
     appended,
     load_is_falling,
@@ -112,7 +113,7 @@ def _prepared(
     unit = capacity_unit(capacity, readings)
     if unit is not capacity.unit:
         capacity, work, cost = capacity.in_unit(unit), Series(), None
-        memory = replace(memory, history=())
+        memory = replace(memory, history=History())
     target = observation.target
     if target is not None and target.template_hash != capacity.template_hash:
         capacity = capacity.for_template(target.template_hash)
@@ -155,7 +156,7 @@ def _learned(memory: ModelMemory, cycle: _Cycle, learning: Learning) -> dict[str
     work, cost = memory.work, memory.work_per_request
     if load.demand is not None:
         work = _followed(work, load.demand, rate.at, partial=load.partial)
-        if rate.value > 0.0 and load.work:
+        if rate.value > MIN_LOAD and load.work:
             cost = load.work / rate.value
     measured = _latencies(cycle)
     return {

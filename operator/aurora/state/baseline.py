@@ -4,11 +4,12 @@ Normal is learned only from undisturbed cycles, so that a fault never becomes it
 """
 
 import math
-from collections.abc import Mapping
+from array import array
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from aurora.state.daytime import DAY_S, hour_and_day
+from aurora.state.packed import Hours, Packed
 
 __all__ = ["Baseline", "BaselineMemory", "HourLevel"]
 
@@ -37,6 +38,27 @@ class HourLevel(NamedTuple):
         return self.days - (self.day == today) >= 1 and at - self.at <= HOUR_FORGOTTEN_S
 
 
+class Hourly(Hours[HourLevel]):
+    """A level for each hour of the day (UTC) that was seen."""
+
+    __slots__ = ()
+    WIDTH = 5
+    ROWS = dict[int, HourLevel]
+
+    @staticmethod
+    def _unpacked(numbers: "array[float]") -> HourLevel:
+        level, days, day, at = numbers
+        return HourLevel(level, int(days), int(day), at)
+
+
+class Recent(Packed[tuple[float, float]]):
+    """Times and values, oldest first."""
+
+    __slots__ = ()
+    WIDTH = 2
+    ROWS = tuple[tuple[float, float], ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Baseline:
     """Normal values of a signal, in its unit.
@@ -60,8 +82,8 @@ class Baseline:
 class BaselineMemory:
     """Values taken at intervals, with their times, and a level for each hour of the day (UTC)."""
 
-    recent: tuple[tuple[float, float], ...] = ()
-    hours: Mapping[int, HourLevel] = field(default_factory=dict)
+    recent: Recent = field(default_factory=Recent)
+    hours: Hourly = field(default_factory=Hourly)
     at: float = 0.0
 
     def learned(self, value: float, at: float) -> "BaselineMemory":
@@ -70,7 +92,7 @@ class BaselineMemory:
         if passed < (YOUNG_EVERY_S if len(recent) < YOUNG else HOUR_EVERY_S):
             return self
         if len(recent) < YOUNG or at - recent[-1][0] >= RECENT_EVERY_S:
-            recent = (*recent[1 - RECENT :], (at, value))
+            recent = recent.appended((at, value), keep=RECENT)
         return BaselineMemory(recent, self._hours_with(math.log(value), at), at)
 
     def baseline(self, at: float) -> Baseline | None:
@@ -79,21 +101,19 @@ class BaselineMemory:
         level = self.hours.get(hour)
         if level is not None and level.seen_before(today, at):
             return Baseline(math.exp(level.level), None, same_hour=True)
-        values = sorted(v for t, v in self.recent if at - t <= RECENT_FOR_S)
+        seen = zip(self.recent.column(0), self.recent.column(1), strict=True)
+        values = sorted([v for t, v in seen if at - t <= RECENT_FOR_S])
         if len(values) < MIN_RECENT:
             return None
         p95 = values[min(len(values) - 1, math.ceil(0.95 * len(values)) - 1)]
         return Baseline(values[len(values) // 2], p95, same_hour=False)
 
-    def _hours_with(self, level: float, at: float) -> dict[int, HourLevel]:
+    def _hours_with(self, level: float, at: float) -> Hourly:
         hour, today = hour_and_day(at)
-        hours = dict(self.hours)
-        old = hours.get(hour)
+        old = self.hours.get(hour)
         if old is None:
-            hours[hour] = HourLevel(level, 1, today, at)
-            return hours
+            return self.hours.with_hour(hour, HourLevel(level, 1, today, at))
         gain = 1.0 - math.exp(-max(0.0, min(at - old.at, 300.0)) / HOUR_TIME_S)
         step = min(max(level - old.level, -STEP), STEP) * gain
         days = old.days + (today != old.day)
-        hours[hour] = HourLevel(old.level + step, days, today, at)
-        return hours
+        return self.hours.with_hour(hour, HourLevel(old.level + step, days, today, at))

@@ -224,14 +224,21 @@ class CapacityModel:
         if not self.trusted(signal):
             return seen, Bound.AT_LEAST
         low, high = seen, EXTRAPOLATION_FACTOR * seen
+        if _upper(curve, high, z) <= goal:  # what most models of a healthy fleet have
+            return high, Bound.EXTRAPOLATED
         for _ in range(12):
             middle = (low + high) / 2.0
-            level, spread, error = levels(curve, middle)
-            if level + z * math.hypot(spread, error) > goal:
+            if _upper(curve, middle, z) > goal:
                 high = middle
             else:
                 low = middle
         return low, Bound.EXTRAPOLATED
+
+
+def _upper(curve: Curve, load: float, z: float) -> float:
+    """Ln of the latency that a reading at a load stays below, for z spreads and errors."""
+    level, spread, error = levels(curve, load)
+    return level + z * math.hypot(spread, error)
 
 
 def refitted(model: CapacityModel) -> CapacityModel:

@@ -6,13 +6,15 @@ bursts and a calm one tightly. The hour of the day joins in once it was seen on 
 """
 
 import math
-from collections.abc import Mapping
+from array import array
+from bisect import bisect_right
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Final, NamedTuple
 
 from aurora.state.daytime import DAY_S, HOUR_S, hour_and_day
 from aurora.state.interval import normal_quantile
+from aurora.state.packed import Hours, Numbers, Packed
 
 __all__ = ["Forecast", "HourLoad", "Series", "SlopeTrust", "Track"]
 
@@ -85,7 +87,33 @@ class HourLoad(NamedTuple):
     at: float
 
 
+class Hourly(Hours[HourLoad]):
+    """The load of each hour of the day (UTC) that was seen."""
+
+    __slots__ = ()
+    WIDTH = 4
+    ROWS = dict[int, HourLoad]
+
+    @staticmethod
+    def _unpacked(numbers: "array[float]") -> HourLoad:
+        mean, days, at = numbers
+        return HourLoad(mean, int(days), at)
+
+
+class Tracks(Packed[Track]):
+    """Tracks, oldest first."""
+
+    __slots__ = ()
+    WIDTH = 3
+    ROWS = tuple[Track, ...]
+
+    @staticmethod
+    def _unpacked(numbers: "array[float]") -> Track:
+        return Track(*numbers)
+
+
 UNTRIED: Final = SlopeTrust()
+NO_ERRORS: Final = (Numbers(), Numbers(), Numbers())
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,14 +138,14 @@ class Forecast:
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """What is remembered of one load. `errors` has a tuple for each of `HORIZONS_S`."""
+    """What is remembered of one load. `errors` has numbers for each of `HORIZONS_S`."""
 
     now: Track | None = None
-    tracks: tuple[Track, ...] = ()
-    errors: tuple[tuple[float, ...], ...] = ((), (), ())
+    tracks: Tracks = field(default_factory=Tracks)
+    errors: tuple[Numbers, ...] = NO_ERRORS
     errors_at: float = 0.0
     trust: SlopeTrust = UNTRIED
-    hours: Mapping[int, HourLoad] = field(default_factory=dict)
+    hours: Hourly = field(default_factory=Hourly)
 
     def learned(self, value: float, at: float) -> "Series":
         """Take in the load measured at a time; a gap before it only makes it count for more."""
@@ -125,13 +153,13 @@ class Series:
         if old is None or at - old.at > GONE_S:
             fresh = Track(at, value, 0.0)
             hours = self._hours_with(value, at)
-            return Series(fresh, (), self.errors, at, self.trust, hours)
+            return Series(fresh, Tracks(), self.errors, at, self.trust, hours)
         if at <= old.at:
             return self
         now = _advanced(old, value, at)
         tracks = self.tracks
         if not tracks or at - tracks[-1].at >= TRACK_EVERY_S - 1.0:
-            tracks = (*tracks[1 - TRACKS :], now)
+            tracks = tracks.appended(now, keep=TRACKS)
         if at - self.errors_at < LEARN_EVERY_S:
             return Series(now, tracks, self.errors, self.errors_at, self.trust, self.hours)
         errors, trust = self._errors_with(value, at), self._tried(value, at)
@@ -162,13 +190,16 @@ class Series:
             mean, max(0.0, mean + low), mean + high, horizon_s, count, season is not None
         )
 
-    def _errors_with(self, value: float, at: float) -> tuple[tuple[float, ...], ...]:
+    def _errors_with(self, value: float, at: float) -> tuple[Numbers, ...]:
         found = []
         trust = self.trust.share
         for horizon, known in zip(HORIZONS_S, self.errors, strict=True):
             past = _track_at(self.tracks, at - horizon)
-            error = () if past is None else (value - past.ahead(at - past.at, trust),)
-            found.append((*known, *error)[-ERRORS:])
+            if past is None:
+                found.append(known)
+                continue
+            error = value - past.ahead(at - past.at, trust)
+            found.append(known.appended(error, keep=ERRORS))
         return tuple(found)
 
     def _tried(self, value: float, at: float) -> SlopeTrust:
@@ -203,17 +234,15 @@ class Series:
                 )
         raise AssertionError("horizons are ordered")
 
-    def _hours_with(self, value: float, at: float) -> Mapping[int, HourLoad]:
+    def _hours_with(self, value: float, at: float) -> Hourly:
         hour, today = hour_and_day(at)
-        hours = dict(self.hours)
-        old = hours.get(hour)
+        old = self.hours.get(hour)
         if old is None:
-            hours[hour] = HourLoad(value, 1, at)
-            return hours
+            return self.hours.with_hour(hour, HourLoad(value, 1, at))
         gain = 1.0 - math.exp(-max(0.0, min(at - old.at, 300.0)) / HOUR_GAIN_S)
         days = old.days + (today != hour_and_day(old.at)[1])
-        hours[hour] = HourLoad(old.mean + gain * (value - old.mean), days, at)
-        return hours
+        mean = old.mean + gain * (value - old.mean)
+        return self.hours.with_hour(hour, HourLoad(mean, days, at))
 
     def _season(self, begin: float, end: float) -> float | None:
         """Change of the daily load between two times; None before both hours are known."""
@@ -248,15 +277,16 @@ def _advanced(old: Track, value: float, at: float) -> Track:
     return Track(at, level, slope)
 
 
-def _track_at(tracks: tuple[Track, ...], at: float) -> Track | None:
+def _track_at(tracks: Tracks, at: float) -> Track | None:
     """The newest track not after a time; None when the nearest is far older."""
-    for track in reversed(tracks):
-        if track.at <= at + 1.0:
-            return track if at - track.at <= TRACK_LATE_S else None
-    return None
+    place = bisect_right(tracks.column(0), at + 1.0) - 1
+    if place < 0:
+        return None
+    track = tracks[place]
+    return track if at - track.at <= TRACK_LATE_S else None
 
 
-def _tail(errors: tuple[float, ...], share: float) -> float:
+def _tail(errors: Numbers, share: float) -> float:
     """Quantile of the errors, at the place (n + 1) x share as for a new draw of the same kind."""
     ordered = sorted(errors)
     place = min(max(share * (len(ordered) + 1) - 1.0, 0.0), len(ordered) - 1.0)

@@ -1,11 +1,14 @@
 """The last ten minutes of one model, cycle by cycle."""
 
-from collections.abc import Iterator
+import math
+from array import array
+from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
 from aurora.observe.sample import Signal
+from aurora.state.packed import Packed
 
-__all__ = ["LATENCIES", "Moment", "load_is_falling", "replicas_settled", "values_of"]
+__all__ = ["LATENCIES", "History", "Moment", "load_is_falling", "replicas_settled", "values_of"]
 
 LATENCIES: Final = (
     Signal.LATENCY_P95,
@@ -49,12 +52,39 @@ class Moment(NamedTuple):
         return self.load / self.ready
 
 
-def appended(history: tuple[Moment, ...], moment: Moment) -> tuple[Moment, ...]:
+_WIDTH: Final = 6 + len(LATENCIES)
+_AT, _LOAD, _READY, _LATENCIES, _ERRORS = 0, 1, 2, 4, 4 + len(LATENCIES)
+
+
+class History(Packed[Moment]):
+    """Moments, oldest first; None is kept as NaN."""
+
+    __slots__ = ()
+    WIDTH = _WIDTH
+    ROWS = tuple[Moment, ...]
+
+    @staticmethod
+    def _packed(row: Moment) -> tuple[float, ...]:
+        at, load, ready, in_flight, latencies, errors, hits = row
+        found = (at, load, ready, in_flight, *latencies, errors, hits)
+        return tuple([math.nan if value is None else value for value in found])
+
+    @staticmethod
+    def _unpacked(numbers: "array[float]") -> Moment:
+        found = [None if value != value else value for value in numbers]  # noqa: PLR0124 - NaN
+        latencies = tuple(found[_LATENCIES:_ERRORS])
+        at, ready = numbers[_AT], int(numbers[_READY])
+        return Moment(
+            at, found[_LOAD], ready, found[3], latencies, found[_ERRORS], found[_ERRORS + 1]
+        )
+
+
+def appended(history: Sequence[Moment], moment: Moment) -> History:
     """Add the newest moment and forget the oldest beyond the bound."""
-    return (*history[1 - HISTORY :], moment)
+    return History.of(history).appended(moment, keep=HISTORY)
 
 
-def since(history: tuple[Moment, ...], at: float) -> Iterator[Moment]:
+def since(history: Sequence[Moment], at: float) -> Iterator[Moment]:
     """The moments at or after a time, newest first."""
     for moment in reversed(history):
         if moment.at < at:
@@ -62,26 +92,35 @@ def since(history: tuple[Moment, ...], at: float) -> Iterator[Moment]:
         yield moment
 
 
-def replicas_settled(history: tuple[Moment, ...], ready: int, after: float) -> bool:
+def replicas_settled(history: Sequence[Moment], ready: int, after: float) -> bool:
     """Whether the ready replicas were the same in the whole window of a reading."""
-    return all(m.ready == ready for m in since(history, after))
+    numbers = History.of(history)
+    times, counts = numbers.column(_AT), numbers.column(_READY)
+    for at, count in zip(reversed(times), reversed(counts), strict=True):
+        if at < after:
+            return True
+        if count != ready:
+            return False
+    return True
 
 
-def load_is_falling(history: tuple[Moment, ...], load_per_replica: float, after: float) -> bool:
+def load_is_falling(history: Sequence[Moment], load_per_replica: float, after: float) -> bool:
     """Whether a queue left by a higher load may explain a latency better than the load does."""
-    for moment in since(history, after):
-        earlier = moment.load_per_replica
-        if earlier is not None and load_per_replica < FALLING_SHARE * earlier:
+    numbers = History.of(history)
+    columns = (numbers.column(place) for place in (_AT, _LOAD, _READY))
+    for at, load, ready in zip(*map(reversed, columns), strict=True):
+        if at < after:
+            return False
+        # A load that was not measured is NaN, which is not higher than anything.
+        if ready >= 1 and load_per_replica < FALLING_SHARE * (load / ready):
             return True
     return False
 
 
-def values_of(history: tuple[Moment, ...], signal: Signal) -> list[tuple[float, float]]:
+def values_of(history: Sequence[Moment], signal: Signal) -> list[tuple[float, float]]:
     """Times and values of one latency or of the load (REQUEST_RATE stands for it), oldest first."""
-    if signal is Signal.REQUEST_RATE:
-        return [(m.at, m.load) for m in history if m.load is not None]
-    if signal is Signal.SERVER_ERROR_RATIO:
-        return [(m.at, m.errors) for m in history if m.errors is not None]
-    place = LATENCIES.index(signal)
-    found = ((m.at, m.latencies[place]) for m in history)
-    return [(at, value) for at, value in found if value is not None]
+    others = {Signal.REQUEST_RATE: _LOAD, Signal.SERVER_ERROR_RATIO: _ERRORS}
+    place = others[signal] if signal in others else _LATENCIES + LATENCIES.index(signal)
+    numbers = History.of(history)
+    found = zip(numbers.column(_AT), numbers.column(place), strict=True)
+    return [(at, value) for at, value in found if not math.isnan(value)]

@@ -1,6 +1,6 @@
 """How much work callers ask for, in a unit that is proportional to what it costs the server."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from aurora.observe.sample import Reading, Sample, Signal
@@ -11,6 +11,8 @@ from aurora.state.system_state import Load
 
 __all__ = ["GENERATION_COST", "capacity_unit", "in_flight", "load_of"]
 
+LEAST_RATE: Final = 1e-9
+"""Requests/s: below it a cost for each request would be no number."""
 GENERATION_COST: Final = 4.0
 """Prompt tokens that a generated token costs as much as: (cb + c0 / 64) / cp of the measured
 servers is 4.5 to 9.5 (docs/capacity-model.md); for one mix of requests it does not matter."""
@@ -72,13 +74,13 @@ def _work(
 
 
 def _cost_per_request(memory: ModelMemory, rate: Reading, work: float) -> float:
-    if isinstance(rate, Sample) and rate.value > 0.0:
+    if isinstance(rate, Sample) and rate.value > LEAST_RATE:
         return work / rate.value
     return memory.work_per_request or 0.0
 
 
 def _growth(
-    history: tuple[Moment, ...],
+    history: Sequence[Moment],
     now: float | None,
     backlog: float | None,
     *,

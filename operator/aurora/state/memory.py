@@ -19,7 +19,7 @@ from aurora.state.capacity import CapacityModel, refitted
 from aurora.state.coldstart import ColdStartMemory
 from aurora.state.curve import Curve
 from aurora.state.forecast import Series
-from aurora.state.history import Moment
+from aurora.state.history import History
 
 __all__ = ["MEMORY_VERSION", "ModelMemory", "compacted"]
 
@@ -49,7 +49,7 @@ class ModelMemory:
     queued_since: float | None = None
     baselines: Mapping[Signal, BaselineMemory] = field(default_factory=dict)
     cold_starts: ColdStartMemory = field(default_factory=ColdStartMemory)
-    history: tuple[Moment, ...] = ()
+    history: History = field(default_factory=History)
     version: int = MEMORY_VERSION
 
     def to_json(self) -> dict[str, Any]:

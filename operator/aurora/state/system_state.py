@@ -9,7 +9,7 @@ from aurora.state.baseline import Baseline
 from aurora.state.capacity import CapacityModel
 from aurora.state.coldstart import ColdStart
 from aurora.state.forecast import Forecast
-from aurora.state.history import LATENCIES, Moment, values_of
+from aurora.state.history import LATENCIES, History, values_of
 from aurora.state.memory import ModelMemory
 from aurora.state.saturation import Saturation
 from aurora.state.trend import Trend, trend_of
@@ -152,7 +152,7 @@ class SystemState:
         return self.memory.cold_starts.cold_start()
 
     @property
-    def history(self) -> tuple[Moment, ...]:
+    def history(self) -> History:
         """The last ten minutes, this cycle included."""
         return self.memory.history
 

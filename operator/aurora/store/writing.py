@@ -1,7 +1,7 @@
 """The statements that add records. Each can be repeated without error or a second row."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import fields
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -40,7 +40,7 @@ def chunks(rows: Sequence[_T]) -> Iterator[tuple[_T, ...]]:
 
 def add_decision(connection: Connection, row: DecisionRow) -> None:
     """Insert once; a repetition only tells the uid that was not known before."""
-    statement = _insert(connection, decisions).values(asdict(row))
+    statement = _insert(connection, decisions).values(_values(row))
     connection.execute(
         statement.on_conflict_do_update(
             index_elements=["id"],
@@ -52,12 +52,12 @@ def add_decision(connection: Connection, row: DecisionRow) -> None:
 
 def add_transition(connection: Connection, row: TransitionRow) -> None:
     connection.execute(
-        _insert(connection, transitions).values(asdict(row)).on_conflict_do_nothing(),
+        _insert(connection, transitions).values(_values(row)).on_conflict_do_nothing(),
     )
 
 
 def add_outcome(connection: Connection, row: OutcomeRow) -> None:
-    connection.execute(_insert(connection, outcomes).values(asdict(row)).on_conflict_do_nothing())
+    connection.execute(_insert(connection, outcomes).values(_values(row)).on_conflict_do_nothing())
 
 
 def add_states(connection: Connection, rows: Sequence[StateRow]) -> None:
@@ -90,7 +90,12 @@ def put_memory(connection: Connection, rows: Sequence[MemoryRow]) -> None:
         set_={name: statement.excluded[name] for name in ("version", "body", "updated_at")},
         where=model_memory.c.updated_at <= statement.excluded.updated_at,
     )
-    connection.execute(statement, [asdict(row) for row in rows])
+    connection.execute(statement, [_values(row) for row in rows])
+
+
+def _values(row: DecisionRow | TransitionRow | OutcomeRow | MemoryRow) -> dict[str, Any]:
+    """The columns; `asdict` would copy whole snapshots, number by number."""
+    return {one.name: getattr(row, one.name) for one in fields(row)}
 
 
 def _dictionary(connection: Connection, day: int, row: StateRow) -> bytes:

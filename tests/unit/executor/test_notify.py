@@ -8,6 +8,7 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any
 
 import aiohttp
@@ -206,3 +207,17 @@ async def test_what_cannot_be_sent_is_no_fault(found: DecisionObject) -> None:
     async with notifying(cluster, fleet) as notifier:
         await notifier.notify(found)
         await notifier.idle()
+
+
+async def test_without_an_allowed_host_no_secret_is_even_read() -> None:
+    """Rights to read Secrets come with the allow-list."""
+    async with receiving() as receiver:
+        _, fleet = cluster_with(receiver.url)
+        reads: list[object] = []
+        client: Any = SimpleNamespace(get=reads.append)
+        async with aiohttp.ClientSession() as session:
+            notifier = WebhookNotifier(client, fleet, WebhookSender(session, ()), secret=None)
+            await notifier.notify(decision_object())
+            await notifier.idle()
+        assert receiver.got == []
+        assert reads == []

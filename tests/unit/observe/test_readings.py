@@ -48,6 +48,21 @@ def test_a_number_with_its_age_window_and_count() -> None:
     assert reading == Sample(0.4, at=AT - 10, window_s=120, samples=240, partial=False)
 
 
+@pytest.mark.parametrize("value", ["NaN", "+Inf", "-Inf"])
+@pytest.mark.parametrize("row", ["vllm:at", "vllm:pods", "vllm:copies"])
+def test_a_broken_count_or_time_ends_no_cycle(row: str, value: str) -> None:
+    rows: Rows = {**HEALTHY, "vllm:latencyP95": 0.4, "vllm:latencyP95:samples": 240.0, row: value}
+    reading = read(table_of(rows), Signal.LATENCY_P95, minimum=100)
+    assert isinstance(reading, Missing) or (reading.partial or row.endswith("copies"))
+
+
+@pytest.mark.parametrize("value", ["NaN", "+Inf"])
+def test_a_time_that_is_none_is_never_fresh(value: str) -> None:
+    rows: Rows = {**HEALTHY, "vllm:at": value, "vllm:latencyP95": 0.4}
+    reading = read(table_of(rows), Signal.LATENCY_P95)
+    assert isinstance(reading, Missing)
+
+
 def test_a_gauge_has_no_window() -> None:
     reading = read(table_of({**HEALTHY, "vllm:requestsRunning": 0}), Signal.RUNNING)
     assert reading == Sample(0.0, at=AT - 10)

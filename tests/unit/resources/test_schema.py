@@ -124,6 +124,7 @@ def test_the_names_are_those_of_the_design():
     }
     assert found == {
         "ModelDeployment": ("modeldeployments.aurora.dev", ["mdep"], ["aurora"], True),
+        "RoutingPolicy": ("routingpolicies.aurora.dev", ["rpol"], ["aurora"], True),
         "Decision": ("decisions.aurora.dev", ["dec"], ["aurora"], True),
         "Approval": ("approvals.aurora.dev", ["appr"], ["aurora"], False),
     }

@@ -12,8 +12,11 @@ from aurora.simulator.controllers import CONTROLLERS, Tuning
 from aurora.simulator.engine import Replica
 from aurora.simulator.faults import (
     ErrorFault,
+    ErrorNoise,
     LatencyFault,
+    LoadSpikes,
     LoadStep,
+    LyingMetrics,
     MetricsGone,
     PodLoss,
     RepeatedPrompts,
@@ -155,6 +158,49 @@ def test_repeated_prompts_pay_for_a_cache_that_is_switched_on():
     assert known(scripted.views[30].cache_hit_ratio) > 0.5
 
 
+class Wide(Scripted):
+    """Looks through a window of its own as well."""
+
+    def step(self, view, pool):
+        self.views.append(view.over(120.0))
+        return super().step(view, pool)
+
+
+def test_lying_metrics_change_every_latency_that_is_read_and_nothing_else():
+    honest, lied = Wide(), Wide()
+    play(steady(600.0, 2.0), honest, 1, SETTINGS)
+    play(steady(600.0, 2.0), lied, 1, faulty_like(LyingMetrics(300.0, 500.0, 0.5)))
+    during = [(a, b) for a, b in zip(honest.views, lied.views, strict=True) if 300 <= a.now < 500]
+    assert len(during) > 20
+    for true, read in during:
+        assert known(read.tpot_p95) == pytest.approx(0.5 * known(true.tpot_p95))
+        assert known(read.e2e_mean) == pytest.approx(0.5 * known(true.e2e_mean))
+        assert known(read.request_rate) == known(true.request_rate)
+    assert known(lied.views[-1].tpot_p95) == known(honest.views[-1].tpot_p95)
+
+
+def faulty_like(*faults):
+    return replace(SETTINGS, faults=faults)
+
+
+def test_noise_fails_its_share_on_average_and_ends():
+    journal = play(steady(4000.0, 2.0), Scripted(), 1, faulty(ErrorNoise(0.0, 3000.0, 0.1)))
+    failed = [o.request.arrival for o in journal.outcomes if o.failed]
+    assert len(failed) == pytest.approx(600, rel=0.3)
+    assert max(failed) < 3000.0
+    thirds = np.histogram(failed, bins=100, range=(0.0, 3000.0))[0] / 60
+    assert thirds.max() > 0.25, "single draws are far above the mean"
+
+
+def test_spikes_come_at_other_times_with_another_seed():
+    settings = faulty(LoadSpikes(0.0, 3440.0, 4.0))
+    plan = replace(PLAN, settings=settings)
+    plain = [len(draw(PLAN, seed)) for seed in (1, 2)]
+    spiked = [draw(plan, seed) for seed in (1, 2)]
+    assert all(len(one) > 1.1 * before for one, before in zip(spiked, plain, strict=True))
+    assert len(spiked[0]) != len(spiked[1])
+
+
 def test_a_load_step_raises_the_load_of_every_controller_alike():
     settings = faulty(LoadStep(0.0, 3440.0, 3.0))
     stepped = draw(replace(PLAN, settings=settings), 1)
@@ -197,10 +243,39 @@ def test_a_request_is_good_when_it_meets_both_objectives_and_failed_or_lost_ones
     assert (result.detect_s, result.mitigate_s) == (None, None)
 
 
+def test_a_fault_that_is_handled_late_is_not_forgiven_by_the_rest_of_it():
+    trace = steady(1200.0, 1.0)
+    bad = range(100, 160)  # one minute of twenty
+    outcomes = [
+        Outcome(request, request.arrival + (9.0 if request.identifier in bad else 1.0), None)
+        if request.identifier in bad
+        else Outcome(request, request.arrival + 0.5, request.arrival + 0.1)
+        for request in trace.requests()
+    ]
+    settings = replace(SETTINGS, faults=(ErrorFault(100.0, 1200.0, 1.0),))
+    journal = Journal(outcomes=outcomes, arrived=len(trace))
+    assert score(journal, trace, "x", 1, settings).mitigate_s == 60.0
+
+
 def test_actions_without_a_fault_are_false_actions():
     alert = ActionRecord(10.0, Action(ActionKind.ALERT))
     result = scored([], steady(5.0, 1.0), actions=[alert], scalings=[Scaling(20.0, 4, 5)])
     assert (result.false_actions, result.writes) == (1, 2)
+
+
+@pytest.mark.parametrize(
+    ("away", "false"),
+    [
+        pytest.param(3.0, 0, id="the way back from a fault is called for"),
+        pytest.param(0.5, 2, id="there and back without a fault is two false actions"),
+    ],
+)
+def test_the_way_back_is_judged_by_the_way_there(away, false):
+    kinds = ((away, ActionKind.ROUTE_TO_FALLBACK), (4.9, ActionKind.ROUTE_BACK))
+    journal = Journal(arrived=5, actions=[ActionRecord(at, Action(kind)) for at, kind in kinds])
+    settings = replace(SETTINGS, faults=(ErrorFault(2.0, 4.0, 0.5),))
+    result = score(journal, steady(5.0, 1.0), "x", 1, settings)
+    assert (result.false_actions, result.false_rollbacks) == (false, false // 2)
 
 
 def test_littles_law_catches_a_miscounted_system():
@@ -250,6 +325,20 @@ def test_the_command_prints_json_with_every_controller():
     assert report["controllers"][0]["metrics"]["detect_s"]["mean"] is None
 
 
+def test_the_command_plays_the_seeds_it_is_told_to_on_servers_that_start_slowly():
+    plain, slow = (
+        json.loads(
+            invoke(
+                *("--controllers", "hpa", "--seeds", "2", "--first-seed", "101"),
+                *("--factor", "0.4", "--output", "json", *options),
+            ).stdout
+        )["controllers"][0]["runs"]
+        for options in ((), ("--cold-start", "4"))
+    )
+    assert [run["seed"] for run in plain] == [101, 102]
+    assert sum(run["attainment"] for run in slow) < sum(run["attainment"] for run in plain)
+
+
 def test_the_command_prints_one_table():
     result = invoke("--controllers", "static", "--seeds", "2", "--factor", "0.05")
     assert result.exit_code == 0, result.output
@@ -268,6 +357,7 @@ def test_the_command_prints_one_table():
         pytest.param(["--factor", "-1"], id="a negative factor"),
         pytest.param(["--ttft", "0"], id="an objective of 0"),
         pytest.param(["--server", "nope"], id="an unknown server"),
+        pytest.param(["--cold-start", "0"], id="a cold start of no time"),
         pytest.param(["--hours", "2"], id="a window of the built-in profile"),
         pytest.param(["--fault", "latency:5:1:3"], id="a fault that ends before it begins"),
         pytest.param(["--fault", "nope:1:2:3"], id="an unknown fault"),

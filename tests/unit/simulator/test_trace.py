@@ -171,3 +171,16 @@ def test_what_is_no_trace_is_refused_in_one_line(tmp_path, content, complaint):
     with pytest.raises(UsageError, match=complaint) as refusal:
         open_source(str(path))
     assert "\n" not in str(refusal.value)
+
+
+def test_a_window_of_an_azure_trace_is_what_arrived_in_it(tmp_path):
+    clock = (f"2023-11-16 18:00:{second:02d}.0000000" for second in range(60))
+    rows = "".join(f"{at},10,{number + 1}\n" for number, at in enumerate(clock))
+    path = written(tmp_path, AZURE + rows)
+    whole = open_source(str(path)).source.draw(np.random.default_rng(1))
+    part = open_source(str(path), start_s=20.0, duration_s=10.0)
+    drawn = part.source.draw(np.random.default_rng(1))
+    assert drawn.times.tolist() == [float(n) for n in range(10)]
+    assert drawn.output_tokens.tolist() == whole.output_tokens[20:30].tolist()
+    with pytest.raises(UsageError, match="no request from 60 s on"):
+        open_source(str(path), start_s=60.0)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from aurora.observe.queries.cluster import CONTAINERS, GPU
 from aurora.observe.queries.preset import Batch, Preset, Source
-from aurora.observe.queries.promql import Frame, Label, tagged, union
+from aurora.observe.queries.promql import Frame, Label, pods_of, quoted, tagged, union
 from aurora.observe.queries.sdk import ACCURACY, DRIFT, SDK
 from aurora.observe.queries.settings import MetricsSettings
 from aurora.observe.queries.sidecar import CACHE
@@ -39,6 +39,8 @@ PRESETS: Mapping[Source, Preset] = {
 AT, PODS, COPIES, NAME = "at", "pods", "copies", "name"
 _MAX_NAMESPACES = 50  # beyond it the matcher is longer than it is selective
 _MAX_NAMED = 100  # workloads; beyond it the matcher of pod names is too long
+_NAMESPACE, _PODS = "{namespace}", "{pods}"
+_QUOTED_NAMESPACE, _QUOTED_PODS = quoted(_NAMESPACE), quoted(_PODS)
 _OF_A_POD = (Signal.REQUEST_RATE, Signal.SERVER_ERROR_RATIO)
 
 
@@ -126,11 +128,19 @@ def resolved(
     settings: MetricsSettings, source: Source, signal: Signal, workload: tuple[str, str]
 ) -> str:
     """The signal's expression for one workload: what a person pastes to see the same number."""
+    namespace, name = workload
+    # In this order: an escaped name cannot be mistaken for the other place.
+    text = _form(settings, source, signal).replace(_QUOTED_PODS, quoted(pods_of(name)))
+    return text.replace(_QUOTED_NAMESPACE, quoted(namespace))
+
+
+@cache
+def _form(settings: MetricsSettings, source: Source, signal: Signal) -> str:
+    """The same for any workload: every cycle needs it for thousands."""
     preset = PRESETS[source]
     expression = preset.expression(signal)
-    if expression is None:
-        return ""
-    return expression(preset.frame(settings).workload(*workload))
+    frame = preset.frame(settings).matching(_NAMESPACE, _PODS)
+    return expression(frame) if expression is not None else ""
 
 
 def _signals(scope: _Scope, presets: Sequence[Preset], batch: Batch) -> Iterator[str]:

@@ -15,6 +15,7 @@ __all__ = [
     "Frame",
     "Label",
     "block",
+    "pods_of",
     "quoted",
     "tagged",
     "union",
@@ -43,6 +44,7 @@ ten characters `4-9bcdf`; the random part is five characters of the whole alphab
 so from 47 characters on the hash is cut, and from 58 on the workload's name is.
 """
 _NAME_OF_MATCH = "$1$2$3$4"
+_LITERAL = json.JSONEncoder(ensure_ascii=False).encode
 _POD = re.compile(WORKLOAD_OF_POD)
 
 
@@ -56,7 +58,7 @@ def quoted(value: str) -> str:
         value.encode()
     except UnicodeEncodeError:
         raise UsageError(f"{value!r} is not valid text: correct the name") from None
-    return json.dumps(value, ensure_ascii=False)
+    return _LITERAL(value)
 
 
 class Label(NamedTuple):
@@ -134,15 +136,18 @@ class Frame:
 
     def workload(self, namespace: str, name: str) -> "Frame":
         """One workload, as a person would ask for it."""
+        return self.matching(namespace, pods_of(name))
+
+    def matching(self, namespace: str, pods: str) -> "Frame":
+        """The pods of one namespace that a regular expression names, as one."""
         frame = self.narrowed(
-            Label(self.labels.namespace, "=", namespace),
-            Label(self.labels.pod, "=~", _pods_of(name)),
+            Label(self.labels.namespace, "=", namespace), Label(self.labels.pod, "=~", pods)
         )
         return replace(frame, grouping=Grouping.NONE)
 
     def among(self, workloads: Sequence[tuple[str, str]]) -> "Frame":
         """A few workloads; the reader sorts out same names in other namespaces."""
-        pods = "|".join(sorted({_pods_of(name) for _, name in workloads}))
+        pods = "|".join(sorted({pods_of(name) for _, name in workloads}))
         frame = self.within(sorted({namespace for namespace, _ in workloads}))
         return frame.narrowed(Label(self.labels.pod, "=~", pods))
 
@@ -192,7 +197,7 @@ class Frame:
         return f"{either}\n/\n{self.grouped(whole)}"
 
 
-def _pods_of(name: str) -> str:
+def pods_of(name: str) -> str:
     """Names that the pods of a Deployment or StatefulSet can have, as a regular expression."""
     start = _escaped(name[:_CUT])
     if len(name) >= _CUT:
