@@ -84,6 +84,16 @@ class Caller:
     last: str = ""
     sent: int = 0
 
+    async def reaches(self) -> bool:
+        """Whether the Service leads to a pod yet."""
+        try:
+            async with aiohttp.request(
+                "GET", self.url.replace("/v1/completions", "/health")
+            ) as seen:
+                return seen.status == 200
+        except aiohttp.ClientConnectionError:
+            return False
+
     async def one(self, session: aiohttp.ClientSession, number: int) -> None:
         prompt = f"prompt {number % 5}"
         body = json.dumps({"model": "m", "prompt": prompt, "temperature": 0}).encode()
@@ -232,17 +242,10 @@ async def start_model(cluster: Cluster) -> Caller:
     await cluster.core.create_namespaced_service(where, service)
     await until(cluster.rolled_out, deadline_s=120, what="the model's first rollout")
     address = (await cluster.service())["spec"]["clusterIP"]
-
-    async def answers() -> bool:
-        try:
-            async with aiohttp.request("GET", f"http://{address}/health") as answer:
-                return answer.status == 200
-        except aiohttp.ClientConnectionError:
-            return False
-
+    caller = Caller(f"http://{address}/v1/completions")
     # kube-proxy programs a new Service a moment after its pods are ready.
-    await until(answers, deadline_s=60, what="the Service answers")
-    return Caller(f"http://{address}/v1/completions")
+    await until(caller.reaches, deadline_s=60, what="the Service answers")
+    return caller
 
 
 async def test_armed_pods_lose_no_request_in_a_rollout_or_a_reload(
@@ -258,6 +261,8 @@ async def test_armed_pods_lose_no_request_in_a_rollout_or_a_reload(
     # No ConfigMap yet: the pods must start all the same, and pass everything on.
     await cluster.patch(plan.operations)
     await until(cluster.rolled_out, deadline_s=180, what="arming")
+    # The pods before had no hook to drain by: kube-proxy may be a moment behind their end.
+    await until(caller.reaches, deadline_s=30, what="the armed pods answer")
 
     async def seen(status: str) -> bool:
         return caller.last == status

@@ -235,7 +235,8 @@ def ledger_consistent(seen: Seen, *, reverted: Collection[str] = ()) -> None:
     newest: dict[str, Object] = {}
     for one in sorted(seen.decisions, key=_made):
         if phase_of(one) in EXECUTED and one["spec"]["action"] != "ALERT":
-            assert one["status"].get("changes"), f"no undo hint: {one['metadata']['name']}"
+            # An empty list says that it stood there already: nothing was written, nothing to undo.
+            assert "changes" in one["status"], f"no undo hint: {one['metadata']['name']}"
         if one["spec"]["action"] == "SCALE" and phase_of(one) in IN_FORCE | {"RolledBack"}:
             newest[one["spec"]["target"]["name"]] = one
     for name, one in newest.items():
