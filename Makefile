@@ -7,6 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 UV := $(BIN)/uv --native-tls
 MINUTES ?= 30
+E2E ?=
 HELM ?= helm
 export PYTHONUTF8 := 1
 
@@ -67,7 +68,7 @@ lock: ## Renew the lock file
 	$(UV) pip compile pyproject.toml --extra postgres --universal --generate-hashes --no-header --quiet --constraint requirements/dev.lock -o requirements/runtime.lock
 
 e2e: setup ## Run the tests that need real pods against the current kube context
-	$(BIN)/pytest tests/e2e -m e2e
+	$(BIN)/pytest tests/e2e -m e2e $(E2E)
 
 bench-routing: setup ## Measure routing decisions beside MABWiser and Vowpal Wabbit
 	$(UV) pip install --quiet --constraint requirements/dev.lock mabwiser==2.7.4 vowpalwabbit==9.11.9
