@@ -86,12 +86,11 @@ class Caller:
 
     async def reaches(self) -> bool:
         """Whether the Service leads to a pod yet."""
+        url, limit = self.url.replace("/v1/completions", "/health"), aiohttp.ClientTimeout(total=2)
         try:
-            async with aiohttp.request(
-                "GET", self.url.replace("/v1/completions", "/health")
-            ) as seen:
+            async with aiohttp.request("GET", url, timeout=limit) as seen:
                 return seen.status == 200
-        except aiohttp.ClientConnectionError:
+        except (aiohttp.ClientConnectionError, TimeoutError):
             return False
 
     async def one(self, session: aiohttp.ClientSession, number: int) -> None:
