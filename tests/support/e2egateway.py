@@ -34,13 +34,28 @@ async def route_to(world: World, name: str, weights: dict[str, int]) -> str:
         "rules": [{"backendRefs": backends}],
     }
     await world.create(HTTP_ROUTE, name, spec=spec)
-    await until(lambda: _answers(host), f"the Gateway answers for {host}", within_s=30)
+    try:
+        await until(lambda: _answers(host), f"the Gateway answers for {host}", within_s=30)
+    except AssertionError:
+        if not await _listens():
+            pytest.skip(f"the Gateway's proxy does not run: nothing listens at {URL}")
+        raise
     return host
 
 
 async def weights_of(world: World, name: str) -> dict[str, int]:
     (rule,) = (await world.get(HTTP_ROUTE, name))["spec"]["rules"]
     return {one["name"]: one["weight"] for one in rule["backendRefs"]}
+
+
+async def _listens() -> bool:
+    try:
+        async with aiohttp.request("GET", URL, timeout=PROBE_TIMEOUT):
+            return True
+    except aiohttp.ClientConnectorError:
+        return False
+    except (aiohttp.ClientError, TimeoutError):
+        return True
 
 
 async def _answers(host: str) -> bool:
