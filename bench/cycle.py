@@ -34,12 +34,12 @@ from bench import bigfleet
 from bench.learned import memories, with_cases
 from bench.standins import KINDS
 
+from aurora.collector import spare_the_collector
 from aurora.config import Settings
 from aurora.cycle import Cycle
 from aurora.factory import OperatorParts, operator_parts
 from aurora.logs import configure
 from aurora.observe.observer import Observer
-from aurora.operator_cli import spare_the_collector
 from tests.support.realprometheus import free_port, wait_until
 
 CYCLE_S = 15.0

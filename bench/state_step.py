@@ -12,9 +12,9 @@ import time
 
 from bench.capacity_accuracy import CYCLE_S, EPOCH, MODEL, WINDOW_S, workload
 
+from aurora.collector import spare_the_collector
 from aurora.observe.sample import Reading, Sample, Signal
 from aurora.observe.snapshot import ModelObservation
-from aurora.operator_cli import spare_the_collector
 from aurora.state.advance import advance
 from aurora.state.memory import ModelMemory
 

@@ -4,7 +4,7 @@ Every setting has a default that works on one machine; the chart sets the rest.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -19,6 +19,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from aurora.errors import ConfigurationError
+from aurora.faults import one_line
 
 __all__ = ["Settings"]
 
@@ -160,13 +161,11 @@ class Settings(BaseSettings):
         try:
             return cls(**{k: v for k, v in overrides.items() if v is not None})  # type: ignore[arg-type]
         except ValidationError as error:
-            raise ConfigurationError("; ".join(_faults(error))) from None
+            raise ConfigurationError(one_line(error, named=_setting)) from None
 
 
-def _faults(error: ValidationError) -> Iterator[str]:
-    """Each fault as `AURORA_SETTING: what is wrong`."""
-    for fault in error.errors(include_url=False, include_input=False):
-        setting, *inner = (str(part) for part in fault["loc"])
-        name = setting.removeprefix("AURORA_").upper()
-        place = f"AURORA_{name}" + "".join(f"[{part}]" for part in inner)
-        yield f"{place}: {fault['msg'].removeprefix('Value error, ')}"
+def _setting(place: Sequence[str]) -> str:
+    """The environment variable, and where in it."""
+    setting, *inner = place
+    name = setting.removeprefix("AURORA_").upper()
+    return f"AURORA_{name}" + "".join(f"[{part}]" for part in inner)

@@ -38,8 +38,6 @@ from aurora.kube.events import EventRecorder
 from aurora.kube.kinds import (
     DECISION,
     LEASE,
-    MODEL_DEPLOYMENT,
-    ROUTING_POLICY,
     Ref,
 )
 from aurora.kube.lease import LeaderLease
@@ -153,8 +151,7 @@ def _cycle(  # noqa: PLR0913 - the process's resources, all by name
         writer,
         events,
         notifier,
-        seen=lambda body: fleet.apply_event(MODEL_DEPLOYMENT, "MODIFIED", body),
-        policy_seen=lambda body: fleet.apply_event(ROUTING_POLICY, "MODIFIED", body),
+        seen=lambda kind, body: fleet.apply_event(kind, "MODIFIED", body),
         patches_deployments=lambda place: guardrails.rights.cover(Action.CACHE, place),
     )
     followup = FollowUp(

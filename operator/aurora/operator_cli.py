@@ -1,17 +1,17 @@
 """`aurora operator` and `aurora uninstall`."""
 
 import asyncio
-import gc
 from pathlib import Path
 from typing import Annotated
 
 import structlog
 import typer
 
+from aurora.collector import spare_the_collector
 from aurora.config import Settings
 from aurora.errors import ClusterError
 
-__all__ = ["operator", "spare_the_collector", "uninstall"]
+__all__ = ["operator", "uninstall"]
 
 log = structlog.get_logger(__name__)
 
@@ -67,20 +67,6 @@ async def _operate(settings: Settings) -> None:
         await run_operator(
             parts.client, parts.fleet, parts.cycle.run, options=options, lease=parts.lease
         )
-
-
-def spare_the_collector() -> None:
-    """Keep the cyclic garbage collector from stopping the loop in every cycle.
-
-    What a model's memory holds is replaced in each cycle and freed by reference counts; Python's
-    own thresholds (700, 10, 10) take its hundreds of thousands of new objects for garbage and look
-    at all there are. Measured at 10,000 models on one core: a pause of 1.2 s in every cycle, 40 %
-    of the state stage; with these thresholds 0.1 s at most, and the long one once in an hour
-    (bench/state_step.py --models 10000 --collector default or operator).
-    """
-    gc.collect()
-    gc.freeze()  # modules and settings live as long as the process
-    gc.set_threshold(10_000, 10, 1000)
 
 
 def uninstall(

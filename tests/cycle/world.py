@@ -468,8 +468,7 @@ async def _cycle(
         writer,
         events,
         world.people,
-        seen=lambda body: fleet.apply_event(MODEL_DEPLOYMENT, "MODIFIED", body),
-        policy_seen=lambda body: fleet.apply_event(ROUTING_POLICY, "MODIFIED", body),
+        seen=lambda kind, body: fleet.apply_event(kind, "MODIFIED", body),
     )
     followup = FollowUp(
         dispatcher=Dispatcher(book, effects, keepsakes, Records(store)),

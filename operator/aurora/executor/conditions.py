@@ -4,7 +4,7 @@ Messages hold no number that moves by itself: a status is written only when some
 a reader would act on.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
@@ -18,13 +18,23 @@ from aurora.resources import (
     Condition,
     ConditionType,
     DecisionObject,
+    ModelDeployment,
+    RoutingPolicy,
     find_condition,
     set_condition,
 )
 from aurora.resources.vocabulary import Action, ConditionStatus, Phase
 from aurora.state.system_state import SystemState
 
-__all__ = ["GAPS", "Fact", "conditions_of", "paused_fact", "pending_fact"]
+__all__ = [
+    "GAPS",
+    "Fact",
+    "conditions_of",
+    "paused_fact",
+    "pending_fact",
+    "ready_fact",
+    "with_facts",
+]
 
 GAPS: Final = {
     Gap.NO_DATA: Reason.METRICS_MISSING,
@@ -59,19 +69,33 @@ def conditions_of(
         _reverted(reverted),
         *_drift(observation, state),
     ]
-    ready = _ready(observation, facts)
-    made = model.status.conditions
-    for type_, status, reason, message in (ready, *facts):
+    return with_facts(model, (_ready(observation, facts), *facts), at=state.at)
+
+
+def with_facts(
+    found: ModelDeployment | RoutingPolicy, facts: Sequence[Fact], *, at: float
+) -> tuple[Condition, ...]:
+    """The conditions of an object with what holds at `at`, in seconds since the epoch."""
+    made = found.status.conditions
+    for type_, status, reason, message in facts:
         made = set_condition(
             made,
             type_=type_,
             status=status,
             reason=str(reason),
-            now=datetime.fromtimestamp(state.at, UTC),
+            now=datetime.fromtimestamp(at, UTC),
             message=message,
-            observed_generation=model.metadata.generation,
+            observed_generation=found.metadata.generation,
         )
     return made
+
+
+def ready_fact(facts: Sequence[Fact], bad: Mapping[ConditionType, ConditionStatus]) -> Fact:
+    """False with the first fact that is bad."""
+    for type_, status, reason, message in facts:
+        if status is bad.get(type_):
+            return ConditionType.READY, FALSE, reason, message
+    return ConditionType.READY, TRUE, Reason.RECONCILED, Reason.RECONCILED.sentence
 
 
 def _ready(observation: ModelObservation, facts: Sequence[Fact]) -> Fact:
@@ -102,10 +126,7 @@ def _ready(observation: ModelObservation, facts: Sequence[Fact]) -> Fact:
                 "spec.fallback"
             ),
         )
-    for type_, status, reason, message in facts:
-        if status is _BAD.get(type_):
-            return ConditionType.READY, FALSE, reason, message
-    return ConditionType.READY, TRUE, Reason.RECONCILED, Reason.RECONCILED.sentence
+    return ready_fact(facts, _BAD)
 
 
 _BAD: Final = {

@@ -10,11 +10,11 @@ from aurora.executor.changes import Change, Progress, by_object, progress
 from aurora.executor.originals import keep_originals, originals_of, release, remember_decision
 from aurora.executor.plan import ref_of_change
 from aurora.executor.projections import stored_annotation
-from aurora.executor.subjects import parse_subject, ref_of_subject, subject_of
+from aurora.executor.subjects import SUBJECT_KINDS, parse_subject, ref_of_subject, subject_of
 from aurora.kube.client import KubeClient
 from aurora.kube.events import EventRecorder
 from aurora.kube.jsonpatch import Operation
-from aurora.kube.kinds import DECISION, DEPLOYMENT, MODEL_DEPLOYMENT, ROUTING_POLICY, Ref
+from aurora.kube.kinds import DECISION, DEPLOYMENT, Kind, Ref
 from aurora.kube.writer import Writer
 from aurora.observe.facts import ObjectKey
 from aurora.resources import DecisionObject
@@ -37,9 +37,8 @@ class Keepsakes:
     """Writes what tells of a decision. Old values are a must; the rest never stops the loop.
 
     Args:
-        seen: takes each ModelDeployment as it was written: the status of the same cycle is
-            guarded by its new resourceVersion.
-        policy_seen: the same for a RoutingPolicy.
+        seen: takes each ModelDeployment and RoutingPolicy as it was written: the status of the
+            same cycle is guarded by its new resourceVersion.
         patches_deployments: whether the rights cover Deployments of a namespace themselves; where
             they end at /scale, the last decision stands on the ModelDeployment alone.
     """
@@ -51,8 +50,7 @@ class Keepsakes:
         events: EventRecorder,
         notifier: Notifier,
         *,
-        seen: Callable[[Mapping[str, Any]], object],
-        policy_seen: Callable[[Mapping[str, Any]], object] = lambda _: None,
+        seen: Callable[[Kind, Mapping[str, Any]], object],
         patches_deployments: Callable[[str], bool] = lambda _: True,
     ) -> None:
         self._client = client
@@ -60,7 +58,6 @@ class Keepsakes:
         self._events = events
         self._notifier = notifier
         self._seen = seen
-        self._policy_seen = policy_seen
         self._patches_deployments = patches_deployments
 
     async def keep_originals(self, model: ObjectKey, changes: Sequence[Change]) -> None:
@@ -158,7 +155,5 @@ class Keepsakes:
         # One that goes may be gone by now: its event was later than this answer, or earlier.
         if not written or written["metadata"].get(_GOING):
             return
-        if ref.kind == MODEL_DEPLOYMENT:
-            self._seen(written)
-        if ref.kind == ROUTING_POLICY:
-            self._policy_seen(written)
+        if ref.kind in SUBJECT_KINDS:
+            self._seen(ref.kind, written)

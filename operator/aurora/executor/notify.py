@@ -1,4 +1,4 @@
-"""Sends alerts and requests for approval to the webhooks that a ModelDeployment names."""
+"""Sends alerts and requests for approval to the webhooks that a subject of the loop names."""
 
 import asyncio
 import base64
@@ -10,12 +10,14 @@ from pydantic import SecretStr
 
 from aurora.errors import ClusterError
 from aurora.executor.alert import WebhookSender
-from aurora.executor.subjects import subject_of
 from aurora.kube.client import KubeClient
 from aurora.kube.kinds import SECRET, Ref
+from aurora.observe.facts import ObjectKey
 from aurora.observe.fleet import Fleet
-from aurora.resources import DecisionObject, ModelDeployment
+from aurora.resources import DecisionObject
 from aurora.resources.references import SecretKeyRef
+from aurora.resources.serving import Notification
+from aurora.resources.vocabulary import SubjectKind
 
 __all__ = ["WebhookNotifier", "payload_of"]
 
@@ -28,6 +30,7 @@ def payload_of(found: DecisionObject) -> dict[str, Any]:
     return {
         "decision": found.metadata.name,
         "namespace": found.metadata.namespace,
+        "kind": spec.model_ref.kind.value,
         "model": spec.model_ref.name,
         "action": spec.action.value,
         "reason": spec.reason,
@@ -66,9 +69,9 @@ class WebhookNotifier:
         self._under_way: set[asyncio.Task[None]] = set()
 
     async def notify(self, found: DecisionObject) -> None:
-        """Begin to send to every receiver that the model names."""
-        model = self._fleet.models.get(subject_of(found))
-        if model is None or not model.spec.notifications:
+        """Begin to send to every receiver that the ModelDeployment or RoutingPolicy names."""
+        receivers = self._receivers(found)
+        if not receivers:
             return
         if not self._sender.allowed_hosts:
             # Nor is its Secret read: without hosts the rights do not cover it.
@@ -77,7 +80,7 @@ class WebhookNotifier:
         if len(self._under_way) >= MOST_PENDING:
             log.warning("a webhook was not told", decision=found.metadata.name, why="too many wait")
             return
-        task = asyncio.create_task(self._tell(found, model), name=f"tell {found.metadata.name}")
+        task = asyncio.create_task(self._tell(found, receivers), name=f"tell {found.metadata.name}")
         self._under_way.add(task)
         task.add_done_callback(self._under_way.discard)
 
@@ -92,10 +95,17 @@ class WebhookNotifier:
             task.cancel()
         await self.idle()
 
-    async def _tell(self, found: DecisionObject, model: ModelDeployment) -> None:
+    def _receivers(self, found: DecisionObject) -> tuple[Notification, ...]:
+        ref = found.spec.model_ref
+        key = ObjectKey(found.metadata.namespace, ref.name)
+        is_policy = ref.kind is SubjectKind.ROUTING_POLICY
+        subject = (self._fleet.policies if is_policy else self._fleet.models).get(key)
+        return () if subject is None else subject.spec.notifications
+
+    async def _tell(self, found: DecisionObject, receivers: tuple[Notification, ...]) -> None:
         """What fails is logged; an alert stands in Events all the same."""
         namespace = found.metadata.namespace
-        for one in model.spec.notifications:
+        for one in receivers:
             url = await self._value(namespace, one.webhook.secret_ref)
             key = one.webhook.signature_secret_ref
             secret = self._secret if key is None else await self._value(namespace, key)

@@ -11,13 +11,12 @@ from aurora.executor.changes import Change, by_object, read
 from aurora.executor.effects import Effects, Result
 from aurora.executor.originals import originals_of, release
 from aurora.executor.plan import Plan, ref_of_change
-from aurora.executor.subjects import Subject
+from aurora.executor.subjects import Subject, ref_of_object
 from aurora.kube.client import KubeClient
-from aurora.kube.kinds import MODEL_DEPLOYMENT, ROUTING_POLICY, Ref
 from aurora.kube.writer import Writer
 from aurora.observe.snapshot import FleetSnapshot
 from aurora.planner.decision import Direction
-from aurora.resources import ModelDeployment, RoutingPolicy
+from aurora.resources import ModelDeployment
 from aurora.resources.names import FINALIZER
 from aurora.resources.vocabulary import DeletionPolicy
 
@@ -60,8 +59,7 @@ class Restorer:
             result = await self._effects.bring_about(Plan(await self._current(leaves)))
             if result is Result.FOREIGN:
                 raise ConflictError("the target changed while it was restored: it is tried again")
-        kind = ROUTING_POLICY if isinstance(model, RoutingPolicy) else MODEL_DEPLOYMENT
-        ref = Ref(kind, model.metadata.namespace, model.metadata.name)
+        ref = ref_of_object(model)
         found = await self._client.get(ref)
         if found is None:
             return

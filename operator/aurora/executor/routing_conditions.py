@@ -4,11 +4,17 @@ Messages hold no number that moves by itself, as in conditions.py.
 """
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Final
 
 from aurora.critic.reservations import REVERTS_TOLERATED
-from aurora.executor.conditions import GAPS, Fact, paused_fact, pending_fact
+from aurora.executor.conditions import (
+    GAPS,
+    Fact,
+    paused_fact,
+    pending_fact,
+    ready_fact,
+    with_facts,
+)
 from aurora.observe.backends import RoutingFacts
 from aurora.observe.sample import Gap, Missing, Signal
 from aurora.observe.snapshot import FleetSnapshot, ModelObservation
@@ -17,7 +23,7 @@ from aurora.planner.routing.given import RoutingInput
 from aurora.planner.routing.shift import away, goal
 from aurora.planner.routing.sources import Hold
 from aurora.reasons import ConditionReason as Reason
-from aurora.resources import Condition, ConditionType, DecisionObject, set_condition
+from aurora.resources import Condition, ConditionType, DecisionObject
 from aurora.resources.vocabulary import ConditionStatus
 
 __all__ = ["audit_of", "routing_conditions"]
@@ -51,25 +57,7 @@ def routing_conditions(
         pending_fact(decisions),
         _reverted(routing, reverted),
     ]
-    made = routing.policy.status.conditions
-    for type_, status, reason, message in (_ready(facts), *facts):
-        made = set_condition(
-            made,
-            type_=type_,
-            status=status,
-            reason=str(reason),
-            now=datetime.fromtimestamp(snapshot.at, UTC),
-            message=message,
-            observed_generation=routing.policy.metadata.generation,
-        )
-    return made
-
-
-def _ready(facts: Sequence[Fact]) -> Fact:
-    for type_, status, reason, message in facts:
-        if status is _BAD.get(type_):
-            return ConditionType.READY, FALSE, reason, message
-    return ConditionType.READY, TRUE, Reason.RECONCILED, Reason.RECONCILED.sentence
+    return with_facts(routing.policy, (ready_fact(facts, _BAD), *facts), at=snapshot.at)
 
 
 def _accepted(routing: RoutingFacts) -> Fact:

@@ -9,7 +9,14 @@ from aurora.observe.subjects import kind_of, name_of, subject_key
 from aurora.resources import DecisionObject, ModelDeployment, RoutingPolicy
 from aurora.resources.vocabulary import SubjectKind
 
-__all__ = ["SUBJECT_KINDS", "Subject", "parse_subject", "ref_of_subject", "subject_of"]
+__all__ = [
+    "SUBJECT_KINDS",
+    "Subject",
+    "parse_subject",
+    "ref_of_object",
+    "ref_of_subject",
+    "subject_of",
+]
 
 Subject = ModelDeployment | RoutingPolicy
 
@@ -29,6 +36,12 @@ def subject_of(found: DecisionObject) -> ObjectKey:
 def ref_of_subject(key: ObjectKey) -> Ref:
     """Where the object is in the cluster."""
     return Ref(_KINDS[kind_of(key)], key.namespace, name_of(key))
+
+
+def ref_of_object(found: Subject) -> Ref:
+    """Where an object that was read is in the cluster."""
+    kind = _KINDS[SubjectKind(found.kind)]
+    return Ref(kind, found.metadata.namespace, found.metadata.name)
 
 
 def parse_subject(raw: Mapping[str, Any]) -> Subject:

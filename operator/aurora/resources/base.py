@@ -9,9 +9,10 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from aurora.errors import UsageError
+from aurora.faults import one_line
 from aurora.resources.cel import Rule, with_rules
 from aurora.resources.columns import Column
-from aurora.resources.names import API_VERSION
+from aurora.resources.names import API_VERSION, PAUSED_ANNOTATION
 from aurora.resources.quantities import Timestamp
 
 
@@ -120,10 +121,19 @@ class KubernetesObject(Part):
         return {"apiVersion": API_VERSION, "kind": self.kind, **body}
 
 
-def one_line(error: ValidationError) -> str:
-    """Say each fault of a validation error as `path: what is wrong`, on one line."""
-    faults = (
-        f"{'.'.join(str(part) for part in fault['loc'])}: {fault['msg']}"
-        for fault in error.errors(include_url=False, include_input=False, include_context=False)
+class Subject(KubernetesObject):
+    """A custom resource that Decisions are about."""
+
+    cel: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "self.metadata.name.size() <= 63",
+            "metadata.name must be 63 characters or shorter: it becomes a label of each Decision",
+            ".metadata.name",
+        ),
     )
-    return "; ".join(faults)
+
+    @property
+    def is_paused(self) -> bool:
+        """Tell whether the object carries the pause annotation; only "false" lifts it."""
+        value = self.metadata.annotations.get(PAUSED_ANNOTATION)
+        return value is not None and value.strip().lower() != "false"

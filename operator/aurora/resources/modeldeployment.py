@@ -5,11 +5,10 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from aurora.resources.autonomy import Autonomy, Budget, DecidedAction
-from aurora.resources.base import KubernetesObject, Part, StatusPart
+from aurora.resources.base import Part, StatusPart, Subject
 from aurora.resources.cel import Rule
 from aurora.resources.columns import Column
 from aurora.resources.conditions import Conditions
-from aurora.resources.names import PAUSED_ANNOTATION
 from aurora.resources.quantities import LongText, Percent, ShortText, Timestamp
 from aurora.resources.references import ServiceRef, TargetRef
 from aurora.resources.serving import (
@@ -155,7 +154,7 @@ class ModelDeploymentStatus(StatusPart):
     """The last five decisions, newest first."""
 
 
-class ModelDeployment(KubernetesObject):
+class ModelDeployment(Subject):
     """A served model that AURORA watches and, where allowed, runs."""
 
     kind: ClassVar[str] = "ModelDeployment"
@@ -176,24 +175,10 @@ class ModelDeployment(KubernetesObject):
         Column("Message", '.status.conditions[?(@.type=="Ready")].message', priority=1),
     )
 
-    cel: ClassVar[tuple[Rule, ...]] = (
-        Rule(
-            "self.metadata.name.size() <= 63",
-            "metadata.name must be 63 characters or shorter: it becomes a label of each Decision",
-            ".metadata.name",
-        ),
-    )
-
     spec: ModelDeploymentSpec
     """Where the model runs, what good service is, and what AURORA may do."""
     status: ModelDeploymentStatus = Field(default_factory=ModelDeploymentStatus)
     """What AURORA observed and decided last; written by AURORA only."""
-
-    @property
-    def is_paused(self) -> bool:
-        """Tell whether the object carries the pause annotation; only "false" lifts it."""
-        value = self.metadata.annotations.get(PAUSED_ANNOTATION)
-        return value is not None and value.strip().lower() != "false"
 
     @property
     def wants_cache(self) -> bool:

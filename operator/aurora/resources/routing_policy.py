@@ -5,12 +5,11 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from aurora.resources.autonomy import Autonomy
-from aurora.resources.base import KubernetesObject, Part, StatusPart
+from aurora.resources.base import Part, StatusPart, Subject
 from aurora.resources.cel import Rule
 from aurora.resources.columns import Column
 from aurora.resources.conditions import Conditions
 from aurora.resources.modeldeployment import RECENT_DECISIONS, DecisionSummary
-from aurora.resources.names import PAUSED_ANNOTATION
 from aurora.resources.quantities import DecimalString, LongText, Percent, ShortText, Timestamp
 from aurora.resources.references import HTTPRouteRef
 from aurora.resources.routing_policy_parts import (
@@ -23,6 +22,7 @@ from aurora.resources.routing_policy_parts import (
     RoutingMetrics,
     Strategy,
 )
+from aurora.resources.serving import Notification
 from aurora.resources.vocabulary import DeletionPolicy
 
 __all__ = ["BackendStatus", "RoutingPolicy", "RoutingPolicySpec", "RoutingPolicyStatus"]
@@ -55,6 +55,8 @@ class RoutingPolicySpec(Part):
     """What AURORA may do by itself; maxStepPercent are points of weight in one step."""
     deletion_policy: DeletionPolicy = DeletionPolicy.RESTORE
     """What deleting this object does: Restore the weights found first, or Keep ours."""
+    notifications: tuple[Notification, ...] = Field(default=(), max_length=4)
+    """Who is told of alerts and approvals."""
 
     cel: ClassVar[tuple[Rule, ...]] = (
         Rule(
@@ -146,7 +148,7 @@ class RoutingPolicyStatus(StatusPart):
     """The last five decisions, newest first."""
 
 
-class RoutingPolicy(KubernetesObject):
+class RoutingPolicy(Subject):
     """How one rule of an HTTPRoute spreads traffic over backends."""
 
     kind: ClassVar[str] = "RoutingPolicy"
@@ -166,21 +168,7 @@ class RoutingPolicy(KubernetesObject):
         Column("Message", '.status.conditions[?(@.type=="Ready")].message', priority=1),
     )
 
-    cel: ClassVar[tuple[Rule, ...]] = (
-        Rule(
-            "self.metadata.name.size() <= 63",
-            "metadata.name must be 63 characters or shorter: it becomes a label of each Decision",
-            ".metadata.name",
-        ),
-    )
-
     spec: RoutingPolicySpec
     """Which backends answer, how their weights come about, and what AURORA may do."""
     status: RoutingPolicyStatus = Field(default_factory=RoutingPolicyStatus)
     """What AURORA observed and decided last; written by AURORA only."""
-
-    @property
-    def is_paused(self) -> bool:
-        """Tell whether the object carries the pause annotation; only "false" lifts it."""
-        value = self.metadata.annotations.get(PAUSED_ANNOTATION)
-        return value is not None and value.strip().lower() != "false"

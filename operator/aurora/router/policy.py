@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
 from aurora.errors import ConfigurationError
+from aurora.faults import one_line
 from aurora.routing import Constraints, InputError, ProviderState
 
 __all__ = ["Policy", "read_policy"]
@@ -58,6 +59,5 @@ def read_policy(path: Path) -> Policy:
     try:
         return Policy.model_validate_json(text).checked()
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the document"
-        raise ConfigurationError(f"{path}: {where}: {first['msg']}") from error
+        told = one_line(error, whole="the document")
+        raise ConfigurationError(f"{path}: {told}") from None

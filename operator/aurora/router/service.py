@@ -1,6 +1,7 @@
 """A router's engine under changing policies, without HTTP."""
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -87,13 +88,10 @@ class Router:
         Raises:
             RoutingError: bad input, or the decision is not known.
         """
-        unknown: UnknownDecisionError | None = None
-        for engine in (self.engine, *self._earlier):
-            try:
-                return engine.feedback(**body)
-            except UnknownDecisionError as error:
-                unknown = unknown or error
-        raise unknown if unknown is not None else AssertionError
+        for earlier in self._earlier:
+            with suppress(UnknownDecisionError):
+                return earlier.feedback(**body)
+        return self.engine.feedback(**body)
 
     def close(self) -> None:
         """Save what was learned.

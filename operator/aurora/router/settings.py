@@ -1,5 +1,6 @@
 """Settings of the router, from the environment."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -7,6 +8,7 @@ from pydantic import BeforeValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from aurora.errors import ConfigurationError
+from aurora.faults import one_line
 
 __all__ = ["RouterSettings", "router_settings"]
 
@@ -61,6 +63,8 @@ def router_settings() -> RouterSettings:
     try:
         return RouterSettings()
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        name = "_".join(str(part) for part in first["loc"]).upper()
-        raise ConfigurationError(f"{name}={first['input']!r}: {first['msg']}") from None
+        raise ConfigurationError(one_line(error, named=_variable)) from None
+
+
+def _variable(place: Sequence[str]) -> str:
+    return "_".join(place).upper()

@@ -188,7 +188,8 @@ class Auditor:
         """What `policy` would have earned on logged decisions, or why the log cannot tell.
 
         To be asked before a new policy may take more traffic. Decisions without a propensity say
-        nothing and are left out; those without feedback count as missing.
+        nothing and are left out, and so are those whose feedback may still come: only feedback
+        that did not come in time counts as missing.
         """
         from aurora.routing.evaluation.evaluate import evaluate
         from aurora.routing.evaluation.log import LoggedStep
@@ -202,7 +203,7 @@ class Auditor:
                 propensities=decision.propensities,
             )
             for decision in decisions
-            if decision.propensity is not None
+            if decision.propensity is not None and not decision.pending
         ]
         return evaluate(steps, policy, settings)
 

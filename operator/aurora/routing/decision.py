@@ -59,6 +59,11 @@ class RoutingDecision:
     sequence: int = 0
 
     @property
+    def pending(self) -> bool:
+        """Whether its feedback may still come."""
+        return self.outcome is None and not self.expired
+
+    @property
     def arms(self) -> tuple[str, ...]:
         """Who could have been chosen; the chosen one alone when nothing else was recorded."""
         return self.admission.arms if self.admission is not None else (self.provider_id,)

@@ -262,7 +262,7 @@ class Executor:
             decision.scores = decision.probabilities = None
 
     def _expire(self, decision: RoutingDecision) -> None:
-        if decision.outcome is not None or decision.expired:
+        if not decision.pending:
             return
         decision.expired = True
         self._pending -= 1

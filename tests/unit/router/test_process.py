@@ -150,7 +150,7 @@ async def test_state_that_cannot_be_written_stops_no_decision(tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("setting", "says"),
     [
-        pytest.param({"PORT": "loud"}, "PORT='loud'", id="no port"),
+        pytest.param({"PORT": "loud"}, "PORT: Input should be a valid integer", id="no port"),
         pytest.param({"BIND_ADDRESS": "203.0.113.1"}, "cannot be used", id="not our address"),
     ],
 )

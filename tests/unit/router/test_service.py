@@ -126,9 +126,9 @@ def test_a_missing_policy_says_so(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "value", "says"),
     [
-        pytest.param("PORT", "70000", "PORT='70000'", id="no port"),
-        pytest.param("LOG_LEVEL", "loud", "LOG_LEVEL='loud'", id="no level"),
-        pytest.param("STRICT_AUDIT", "maybe", "STRICT_AUDIT='maybe'", id="no truth"),
+        pytest.param("PORT", "70000", "PORT: .*65535", id="no port"),
+        pytest.param("LOG_LEVEL", "loud", "LOG_LEVEL: .*'debug'", id="no level"),
+        pytest.param("STRICT_AUDIT", "maybe", "STRICT_AUDIT: .*boolean", id="no truth"),
     ],
 )
 def test_a_wrong_setting_is_named(

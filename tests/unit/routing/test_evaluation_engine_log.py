@@ -24,10 +24,14 @@ PROVIDERS = tuple(ProviderState(provider_id=arm) for arm in ("a", "b", "c"))
 QUALITY = {"a": 0.3, "b": 0.5, "c": 0.8}
 
 
-def engine(min_percent: float = 30.0, **options: Any) -> RoutingEngine:
+def engine(min_percent: float = 30.0, clock: Any = None, **options: Any) -> RoutingEngine:
     weights = RewardWeights(success=0.0, failure=0.0, quality=1.0)
     settings = EngineSettings(
-        seed=3, min_percent=min_percent, reward=weights, strategy_options=options
+        seed=3,
+        min_percent=min_percent,
+        reward=weights,
+        strategy_options=options,
+        monotonic=clock or (lambda: 0.0),
     )
     return RoutingEngine(auto_save=False, strategy="q-learning", settings=settings)
 
@@ -56,6 +60,26 @@ def test_a_policy_that_was_never_run_is_valued_from_the_log(arm: str) -> None:
     for estimate in (found.ips, found.snips, found.dr):
         assert QUALITY[arm] in estimate.interval
         assert estimate.value == pytest.approx(QUALITY[arm], abs=0.12)
+
+
+def test_a_decision_that_waits_for_feedback_is_no_missing_outcome_until_it_expires() -> None:
+    now = [0.0]
+    router = engine(clock=lambda: now[0])
+    run(router, 2000)
+    for _ in range(2000):
+        router.decide(WorkloadContext(workload_type="chat"), PROVIDERS)
+
+    def valued() -> Evaluation | NotIdentifiable:
+        log = router.decisions()
+        uniform = candidate(Registry().create("weighted"), floor=1.0)
+        return router.auditor.off_policy_value(log, uniform)
+
+    assert isinstance(valued(), Evaluation)
+    now[0] += router.settings.feedback_ttl_seconds + 1.0
+    router.get_status()
+    late = valued()
+    assert isinstance(late, NotIdentifiable)
+    assert late.obstacle is Obstacle.MISSING_OUTCOMES
 
 
 def test_without_exploration_another_policy_cannot_be_valued() -> None:

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from aurora.routing.replay.frontier import Costs, Crossing, cost_to_reach, spread_of
+from aurora.routing.replay.frontier import Costs, Crossing, Spread, cost_to_reach, spread_of
 from aurora.routing.replay.recorded import Recorded
 from aurora.routing.replay.routers import ROUTERS, missing
 
@@ -16,6 +16,10 @@ __all__ = ["BEST_SINGLE", "Plan", "as_json", "replay"]
 
 BEST_SINGLE: Final = "best-single"
 """The cheapest single model that reaches the quality: the strong one, unless the weak one does."""
+BASELINES: Final = ("random", BEST_SINGLE, "epsilon-greedy", "vw")
+"""Whom every other router is compared with, seed by seed."""
+
+Found = Mapping[str, Sequence[Crossing] | str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +37,7 @@ class Plan:
         return self.quality * float(self.stream.strong.mean())
 
 
-def replay(
-    plan: Plan, *, workers: int = 1, told: Callable[[str], None] = lambda _: None
-) -> Mapping[str, Sequence[Crossing] | str]:
+def replay(plan: Plan, *, workers: int = 1, told: Callable[[str], None] = lambda _: None) -> Found:
     """Every router's crossings, one a seed; a text where it cannot run here."""
     found: dict[str, Sequence[Crossing] | str] = {}
     seeds = range(plan.seeds)
@@ -63,10 +65,10 @@ def _best_single(plan: Plan) -> float:
     return plan.costs.weak if weak_is_enough else plan.costs.strong
 
 
-def as_json(plan: Plan, found: Mapping[str, Sequence[Crossing] | str]) -> dict[str, Any]:
+def as_json(plan: Plan, found: Found) -> dict[str, Any]:
     """What was measured, with intervals over the seeds."""
     weak, strong = plan.stream.names
-    rows = [_row(name, one, plan) for name, one in found.items()]
+    rows = [_row(name, found, plan) for name in found]
     return {
         "data": "routellm",
         "requests": len(plan.stream),
@@ -84,19 +86,44 @@ def as_json(plan: Plan, found: Mapping[str, Sequence[Crossing] | str]) -> dict[s
     }
 
 
-def _row(name: str, found: Sequence[Crossing] | str, plan: Plan) -> dict[str, Any]:
-    if isinstance(found, str):
-        return {"router": name, "cost": None, "note": found}
-    costs = [one.cost for one in found if one.cost is not None]
+def _row(name: str, found: Found, plan: Plan) -> dict[str, Any]:
+    own = found[name]
+    if isinstance(own, str):
+        return {"router": name, "cost": None, "note": own}
+    costs = [one.cost for one in own if one.cost is not None]
     spread = spread_of(costs)
     if spread is None:
-        return {"router": name, "cost": None, "note": "the quality was never reached"}
+        note = "the quality was never reached"
+        return {"router": name, "cost": None, "seeds_that_reached": 0, "note": note}
     return {
         "router": name,
-        "cost": {"mean": spread.mean, "half_width": spread.half_width},
+        "cost": _spread(spread),
         "percent_of_strong": 100.0 * spread.mean / plan.costs.strong,
         "seeds_that_reached": len(costs),
+        "cost_by_seed": [one.cost for one in own],
+        "difference_from": _differences(own, found) if name not in BASELINES else {},
     }
+
+
+def _differences(own: Sequence[Crossing], found: Found) -> dict[str, Any]:
+    """Own cost less a baseline's over the seeds that both reached; below 0 is cheaper.
+
+    A seed is one order of the questions for everybody, so the differences are paired.
+    """
+    told = {}
+    for name in BASELINES:
+        other = found.get(name)
+        if other is None or isinstance(other, str):
+            continue
+        pairs = [(one.cost, its.cost) for one, its in zip(own, other, strict=True)]
+        spread = spread_of([a - b for a, b in pairs if a is not None and b is not None])
+        if spread is not None:
+            told[name] = {**_spread(spread), "seeds": spread.seeds}
+    return told
+
+
+def _spread(spread: Spread) -> dict[str, float | None]:
+    return {"mean": spread.mean, "half_width": spread.half_width}
 
 
 def _oracle(plan: Plan) -> float:
