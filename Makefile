@@ -40,7 +40,7 @@ test: setup ## Set everything up and run the tests, on a real API server and a r
 	  $(MAKE) --no-print-directory embeddings; \
 	else echo "Less than 12 GB of disk are free: the tests of text embeddings will skip (make embeddings)"; fi
 	$(BIN)/aurora local build
-	$(BIN)/pytest -m "not e2e"
+	$(BIN)/pytest -m "not e2e" -n 2 --dist loadfile
 
 lint: setup ## Format, lint, types, import contracts, generated files clean
 	$(BIN)/ruff format --check .

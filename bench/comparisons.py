@@ -1,6 +1,7 @@
 """The comparisons that `make bench` runs: which load, which controllers, which seeds.
 
-Held-out loads were named here before they were first played, and no constant was changed after.
+Held-out loads were named here before they were first played. Where a constant was changed because
+of what one of them showed, that one is held out no longer.
 """
 
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ ALL = (
 LONG = ("aurora", "static", "hpa", "keda-rate", "llmd-slo", "llmd-slo-tuned")
 """On whole days and what is held out: the oracle plays its load 24 times."""
 RIVALS = ("aurora", "static", "llmd-slo", "llmd-slo-tuned")
+PAIR = ("aurora", "llmd-slo")
+"""On loads that are held out and long: what has to be shown there is the one against the other."""
 ABLATIONS = (
     *("aurora", "aurora-without-critic", "aurora-without-forecast"),
     *("aurora-without-capacity", "aurora-without-memory"),
@@ -121,7 +124,7 @@ HELD_OUT = (
         title="ServeGen, day 8",
         trace=SERVEGEN,
         controllers=LONG,
-        standing=Standing.HELD_OUT,
+        standing=Standing.LOOKED_AT,
         options="--from-hour 168 --hours 24 --no-truth",
         share=DAYS,
     ),
@@ -141,6 +144,23 @@ HELD_OUT = (
         controllers=LONG,
         standing=Standing.HELD_OUT,
         options="--from-hour 233 --hours 4 --no-truth",
+    ),
+    Comparison(
+        name="servegen_day12",
+        title="ServeGen, day 12",
+        trace=SERVEGEN,
+        controllers=PAIR,
+        standing=Standing.HELD_OUT,
+        options="--from-hour 264 --hours 24 --no-truth",
+        share=DAYS,
+    ),
+    Comparison(
+        name="servegen_steep_last",
+        title="ServeGen, steepest four hours of days 11 to 14 (311 to 315)",
+        trace=SERVEGEN,
+        controllers=PAIR,
+        standing=Standing.HELD_OUT,
+        options="--from-hour 311 --hours 4 --no-truth",
     ),
 )
 PARTS = (
@@ -165,7 +185,7 @@ PARTS = (
         title="ServeGen, day 8",
         trace=SERVEGEN,
         controllers=ABLATIONS,
-        standing=Standing.HELD_OUT,
+        standing=Standing.LOOKED_AT,
         options="--from-hour 168 --hours 24 --no-truth",
         share=DAYS,
     ),

@@ -8,12 +8,16 @@ every fault is lifted and the fleet has to come to rest: no write for five cycle
 
 Memory is judged by its slope over the second half (Theil-Sen, in MB/h): the first half learns.
 
+The fleet begins in its right size. With more replicas than it needs it would be made smaller by a
+tenth at a time, which is work that has nothing to do with the faults.
+
 python -m bench.soak [--minutes 30] [--models 500] [--output bench/results/soak.json]
 """
 
 import argparse
 import asyncio
 import json
+import os
 import random
 import tempfile
 import time
@@ -25,13 +29,12 @@ from typing import Any
 
 from bench.soak_figures import Sample, open_files, rss_mb, summary
 
-from aurora.kube.kinds import DEPLOYMENT, SERVICE, Ref
+from aurora.kube.kinds import DEPLOYMENT, Ref
 from aurora.local.controlplane import ControlPlane
 from aurora.local.ports import Ports
 from aurora.local.settings import Settings as LocalSettings
 from tests.faults.opening import install, open_world
 from tests.faults.world import World
-from tests.support.cluster import deployment
 from tests.support.controlplane import TestControlPlane, new_control_plane
 from tests.support.failpoints import OperatorProcess
 from tests.support.faultproxy import Fault
@@ -44,6 +47,7 @@ SAMPLE_S = 5.0
 FAULT_EVERY_S = 20.0
 REST_CYCLES = 5
 PARALLEL = 16
+REPLICAS = 2
 OUTPUT = Path(__file__).parent / "results" / "soak.json"
 HANDLINGS = {
     "503": refused(503),
@@ -84,10 +88,13 @@ class Soak:
         async def one(number: int) -> None:
             name = f"model-{number}"
             async with gate:
-                await world.client.create(DEPLOYMENT, deployment(world.namespace, name, 2))
-                await world.client.create(SERVICE, _service(world.namespace, name))
-                await world.apply_model(name, autonomy=_autonomy())
-            world.serve(name, pods=2, rate=5.0 + number % 20)
+                await world.deploy(name, REPLICAS)
+                await world.apply_model(
+                    name,
+                    scaling={"minReplicas": REPLICAS, "maxReplicas": 6},
+                    autonomy=_autonomy(),
+                )
+            world.serve(name, pods=REPLICAS, rate=5.0 + number % 20)
 
         await asyncio.gather(*(one(number) for number in range(self.models)))
         self.process.start()
@@ -149,7 +156,7 @@ class Soak:
     async def _edit(self) -> None:
         """Ten models need another replica, or may do with one less."""
         for name in self._some():
-            low = self.rng.randint(1, 3)
+            low = self.rng.randint(REPLICAS, REPLICAS + 2)
             await self.world.edit_model(name, scaling={"minReplicas": low})
         self.fault = "bounds edited"
 
@@ -185,6 +192,7 @@ class Soak:
                     round(sum(call.is_write for call in calls) / took, 2),
                     round(queries / took, 2),
                     self.fault,
+                    round(os.getloadavg()[0], 2),
                 )
             )
 
@@ -209,15 +217,6 @@ def _autonomy() -> dict[str, Any]:
         "verification": {"after": "1s", "for": "30s"},
         "cooldown": {"up": "10s", "down": "10s"},
         "budgets": [{"actions": 1000, "per": "1h"}],
-    }
-
-
-def _service(namespace: str, name: str) -> dict[str, Any]:
-    return {
-        "apiVersion": "v1",
-        "kind": "Service",
-        "metadata": {"name": name, "namespace": namespace},
-        "spec": {"selector": {"app": name}, "ports": [{"port": 80, "targetPort": 8000}]},
     }
 
 

@@ -22,6 +22,8 @@ class Sample:
     writes_per_s: float
     queries_per_s: float
     fault: str
+    load: float
+    """The machine's load average over one minute, whoever caused it."""
 
 
 def rss_mb(pid: int) -> float:
@@ -53,6 +55,8 @@ def summary(samples: Sequence[Sample], *, cycle_s: float, at_rest: int) -> dict[
         return round(statistics.fmean(getattr(one, name) for one in calm), 2)
 
     return {
+        "cores": os.cpu_count(),
+        "load_mean": round(statistics.fmean(one.load for one in samples), 1),
         "kinds_of_faults": sorted({one.fault for one in samples if one.fault}),
         "rss_mb_first": samples[0].rss_mb,
         "rss_mb_last": samples[-1].rss_mb,

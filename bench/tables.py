@@ -86,7 +86,7 @@ def _loads(results: Results, group: Sequence[Comparison]) -> str:
     for one in group:
         by_name = _by_name(results[one.name])
         seeds = _count(by_name["aurora"])
-        cells = [_at_cost(by_name[name]) for name in RIVALS]
+        cells = [_at_cost(by_name[name]) if name in by_name else "" for name in RIVALS]
         saved = _mean(by_name["aurora"], "replica_hours") / _mean(
             by_name["llmd-slo"], "replica_hours"
         )

@@ -68,7 +68,7 @@ COMMANDS: Final[Mapping[str, Lazy]] = {
     ),
     "decisions": Lazy("List what was decided, the newest first.", _decision("decisions")),
     "explain": Lazy(
-        "Say why a decision was made, or why nothing is being done for a model now.",
+        "Say why a decision was made, or why nothing is being done for a model or policy now.",
         _decision("explain"),
     ),
     "approve": Lazy(

@@ -21,6 +21,7 @@ from aurora.deliberation import (
     Deliberated,
     Guardrails,
     deliberate,
+    learn_weights,
     open_fallback,
     propose,
 )
@@ -30,12 +31,14 @@ from aurora.executor.followup import FollowUp
 from aurora.executor.housekeeping import Housekeeper
 from aurora.executor.originals import adopted_floor
 from aurora.executor.reverts import Reverts
+from aurora.executor.router_feed import RouterFeed
 from aurora.executor.statuses import Statuses, just_routed
 from aurora.memory.keeper import MemoryKeeper
 from aurora.observe.facts import ObjectKey
 from aurora.observe.observer import Observer
 from aurora.observe.sample import Missing
 from aurora.observe.snapshot import FleetSnapshot
+from aurora.planner.routing.learned import state_document
 from aurora.resources import DecisionObject
 from aurora.resources.vocabulary import Action
 from aurora.starting import says_the_same, start_all
@@ -72,6 +75,7 @@ class Parts:
     observer: Observer
     followup: FollowUp
     housekeeper: Housekeeper
+    routers: RouterFeed
     statuses: Statuses
     keeper: MemoryKeeper
     reverts: Reverts
@@ -116,6 +120,8 @@ class Cycle:
             touched = just_routed(snapshot.decisions, decisions)
             current = {key: one for key, one in states.items() if key not in touched}
             decisions = await self._decide(replace(snapshot, decisions=decisions), current)
+        with self._timed("routers"):
+            await self.parts.routers.write(snapshot, self._learned)
         with self._timed("status"):
             await self.parts.statuses.write(snapshot, states, decisions)
         with self._timed("housekeeping"):
@@ -128,14 +134,17 @@ class Cycle:
             if memory is None:
                 memory = self.parts.keeper.recalled(key)
             with contained(self.parts.telemetry, "state", key):
-                self.memories[key], states[key] = advance(
-                    memory, observation, snapshot.at, learning=self._learning(key)
-                )
+                _, state = advance(memory, observation, snapshot.at, learning=self._learning(key))
+                self.memories[key], states[key] = learn_weights(state, observation, self.ledger)
             if place % _BREATH == _BREATH - 1:
                 await asyncio.sleep(0)
         for gone in self.memories.keys() - snapshot.models.keys():
             del self.memories[gone]
         return states
+
+    def _learned(self, key: ObjectKey) -> Mapping[str, object] | None:
+        memory = self.memories.get(key)
+        return state_document(memory.routing) if memory is not None else None
 
     def _learning(self, key: ObjectKey) -> Learning:
         """Nothing is learned of the primary while callers are answered by the fallback."""

@@ -10,11 +10,13 @@ from aurora.critic.rights import Rights
 from aurora.critic.verdict import Approved, NeedsApproval, Verdict
 from aurora.observe.snapshot import ModelObservation
 from aurora.planner.arbiter import Blocked
-from aurora.planner.decision import Alternative, Decision, Direction
+from aurora.planner.decision import WEIGHT, Alternative, Decision, Direction
 from aurora.planner.inputs import PlanInput
 from aurora.planner.plan import Recall, plan
-from aurora.planner.routing.past import WEIGHT, BackendPast
+from aurora.planner.routing.learning import with_learned
+from aurora.planner.routing.past import BackendPast
 from aurora.resources.vocabulary import Action, Phase
+from aurora.state.memory import ModelMemory
 from aurora.state.system_state import SystemState
 
 __all__ = [
@@ -25,6 +27,7 @@ __all__ = [
     "cache_on_since",
     "deliberate",
     "failed_backends",
+    "learn_weights",
     "open_fallback",
     "propose",
 ]
@@ -194,6 +197,16 @@ def cache_on_since(entries: tuple[LedgerEntry, ...]) -> float | None:
             continue
         return entry.executed_at if entry.direction is Direction.ON else None
     return None
+
+
+def learn_weights(
+    state: SystemState, observation: ModelObservation, ledger: Ledger
+) -> tuple[ModelMemory, SystemState]:
+    """The last part of the state stage: a RoutingPolicy that learns takes in what was answered."""
+    if observation.routing is None:
+        return state.memory, state
+    past = failed_backends(ledger.of_model(observation.key), state.at)
+    return with_learned(state, observation, past)
 
 
 def failed_backends(entries: tuple[LedgerEntry, ...], at: float) -> dict[str, BackendPast]:

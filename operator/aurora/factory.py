@@ -24,10 +24,12 @@ from aurora.executor.effects import Effects
 from aurora.executor.followup import FollowUp
 from aurora.executor.housekeeping import Housekeeper
 from aurora.executor.keepsakes import Keepsakes
+from aurora.executor.landings import Landings
 from aurora.executor.notify import WebhookNotifier
 from aurora.executor.records import Records
 from aurora.executor.restore import Restorer
 from aurora.executor.reverts import Reverts
+from aurora.executor.router_feed import RouterFeed
 from aurora.executor.statuses import Statuses
 from aurora.handlers.watch import served_kinds
 from aurora.kube.client import KubeClient
@@ -136,12 +138,14 @@ def _cycle(  # noqa: PLR0913 - the process's resources, all by name
     counter: RequestCounter,
     identity: str,
 ) -> Cycle:
-    telemetry, reverts = Telemetry(), Reverts()
+    landings = Landings()
+    telemetry, reverts = Telemetry(), Reverts(landings)
     guardrails = _guardrails(settings)
     writer = Writer(client, fence=lease, switch=ControlSwitch(client, namespace=settings.namespace))
     images = CacheImages(settings.cache_image, settings.cache_exporter_image or None)
     cache = CacheActuator(client, writer, images, namespaces=settings.watch_namespaces)
-    effects = Effects(client, writer, cache)
+    effects = Effects(client, writer, cache, landings)
+    routers = RouterFeed(client, writer, telemetry)
     events = EventRecorder(client, fence=lease, instance=identity)
     book = DecisionBook(
         client, writer, seen=lambda body: fleet.apply_event(DECISION, "MODIFIED", body)
@@ -180,7 +184,8 @@ def _cycle(  # noqa: PLR0913 - the process's resources, all by name
                 gone=lambda kind, body: fleet.apply_event(kind, "DELETED", body),
                 namespaces=settings.watch_namespaces,
             ),
-            statuses=Statuses(writer, fleet, reverts, telemetry),
+            routers=routers,
+            statuses=Statuses(writer, fleet, reverts, telemetry, routers=routers),
             keeper=keeper,
             reverts=reverts,
             telemetry=telemetry,
@@ -267,4 +272,5 @@ def _prometheus(settings: Settings) -> PrometheusSettings:
         ca_file=settings.prometheus_ca_file,
         headers=headers,
         deadline_s=max(2.0, min(12.0, settings.cycle_seconds * 0.8)),
+        stale_after_s=settings.metrics_stale_seconds,
     )

@@ -10,6 +10,7 @@ import typer
 from aurora.collector import spare_the_collector
 from aurora.config import Settings
 from aurora.errors import ClusterError
+from aurora.heap import keep_the_heap_small
 
 __all__ = ["operator", "uninstall"]
 
@@ -45,6 +46,7 @@ def operator(
 
 
 async def _operate(settings: Settings) -> None:
+    keep_the_heap_small()
     # Imported here: the clients take seconds to load, which `aurora --help` should not.
     from prometheus_client import start_http_server
 

@@ -149,6 +149,12 @@ class ConditionReason(_Reason):
         "ConstraintsViolated",
         "A backend with traffic does not keep to spec.constraints: the message names it.",
     )
+    ROUTERS_FED = "RoutersFed", "Routers find what they need in the ConfigMap that is named."
+    NOT_FED = "NotFed", "The ConfigMap for routers was not written yet."
+    CONFIG_MAP_TAKEN = (
+        "ConfigMapTaken",
+        "The ConfigMap for routers belongs to somebody else: delete or rename it.",
+    )
 
     APPROVED_BY_POLICY = "ApprovedByPolicy", "Confidence and risk allow it without a person."
     APPROVED_BY_PERSON = "ApprovedByPerson", "An Approval with verdict Approve exists."

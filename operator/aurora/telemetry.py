@@ -7,7 +7,16 @@ from aurora.resources.vocabulary import OutcomeVerdict
 
 __all__ = ["Telemetry"]
 
-_STAGES = ("observe", "state", "followup", "decide", "status", "housekeeping", "remember")
+_STAGES = (
+    "observe",
+    "state",
+    "followup",
+    "decide",
+    "routers",
+    "status",
+    "housekeeping",
+    "remember",
+)
 _SECONDS = (0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0, 30.0)
 
 

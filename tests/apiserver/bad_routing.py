@@ -111,6 +111,44 @@ BAD_ROUTING = (
         KIND,
     ),
     Bad(
+        "learning with rules alone",
+        "spec: {strategy: Equal, learning: {percent: 20}}",
+        "learning belongs to the strategy Learned: choose it or remove learning",
+        KIND,
+    ),
+    Bad(
+        "an algorithm that does not exist",
+        "spec: {strategy: Learned, learning: {algorithm: dqn}}",
+        'Unsupported value: "dqn": supported values: "thompson", "ucb", "q-learning"',
+        KIND,
+    ),
+    Bad(
+        "no traffic that follows what was learned",
+        "spec: {strategy: Learned, learning: {percent: 0}}",
+        "should be greater than or equal to 1",
+        KIND,
+    ),
+    Bad(
+        "rules that follow a plan",
+        "spec: {strategy: Learned, learning: {rules: Canary}}",
+        'Unsupported value: "Canary": supported values: "Equal", "Weighted"',
+        KIND,
+    ),
+    Bad(
+        "rules by declared weights that are all 0",
+        "spec: {strategy: Learned, backends: "
+        "[{name: a, weight: 0, serviceRef: {name: a, port: 80}}, "
+        "{name: b, weight: 0, serviceRef: {name: b, port: 80}}]}",
+        "every weight is 0, so nobody would answer: give at least one backend a weight",
+        KIND,
+    ),
+    Bad(
+        "a cost that pays",
+        'spec: {strategy: Learned, learning: {reward: {costWeight: "-1"}}}',
+        'a cost is zero or more: write it as a quoted decimal, for example "2.50"',
+        KIND,
+    ),
+    Bad(
         "a policy that scales",
         "spec: {autonomy: {actions: {SCALE: Auto}}}",
         "a RoutingPolicy only routes and alerts: name ROUTE or ALERT",

@@ -155,7 +155,28 @@ def test_a_decision_and_a_model_are_explained(aurora: Aurora, proposed: str):
     assert f"{proposed} (SCALE) waits for a person" in model.out
     neither = aurora("explain", "nothing", "-n", NAMESPACE)
     assert neither.code == 2
-    assert "there is no Decision or ModelDeployment nothing" in neither.err
+    assert "there is no Decision, ModelDeployment or RoutingPolicy nothing" in neither.err
+
+
+def test_a_policy_is_explained(aurora: Aurora, guarded: Kubectl):
+    backends = [{"name": name, "serviceRef": {"name": name, "port": 80}} for name in "ab"]
+    manifest = {
+        "apiVersion": "aurora.dev/v1alpha1",
+        "kind": "RoutingPolicy",
+        "metadata": {"name": "chat"},
+        "spec": {"backends": backends, "strategy": "Learned", "learning": {"percent": 20}},
+    }
+    guarded("apply", "-f", "-", manifest=in_namespace(manifest)).ok()
+    for name in ("chat", "rpol/chat"):
+        said = aurora("explain", name, "-n", NAMESPACE)
+        assert (said.code, said.err) == (0, "")
+        assert "AURORA has not looked at it yet" in said.out
+        assert "Learned (thompson), 20 % of the traffic, the rest Weighted" in said.out
+    assert aurora("explain", "mdep/chat", "-n", NAMESPACE).code == 2
+    assert aurora("pause", "rpol/chat", "-n", NAMESPACE).out == "rpol/chat is paused\n"
+    assert "kubectl aurora resume rpol/chat" in aurora("explain", "rpol/chat", "-n", NAMESPACE).out
+    assert aurora("resume", "chat", "-n", NAMESPACE).out == "chat is resumed\n"
+    guarded("delete", "rpol/chat", "-n", NAMESPACE).ok()
 
 
 def test_a_model_is_paused_and_resumed_once(aurora: Aurora, guarded: Kubectl, proposed: str):
@@ -211,7 +232,9 @@ def test_everything_is_stopped_with_what_is_open_and_resumed(
             id="one and all namespaces",
         ),
         pytest.param(
-            ("explain", "pod/llama", "-n", NAMESPACE), "write dec/llama or mdep/llama", id="a pod"
+            ("explain", "pod/llama", "-n", NAMESPACE),
+            "write dec/llama, mdep/llama or rpol/llama",
+            id="a pod",
         ),
         pytest.param(
             ("status", "--kubeconfig", "/nonexistent"),
@@ -232,4 +255,5 @@ def test_bad_input_gets_one_line_and_exit_code_2(
 def test_pausing_what_is_not_there_fails(aurora: Aurora):
     said = aurora("pause", "nothing", "-n", NAMESPACE)
     assert said.code == 2
-    assert f"there is no ModelDeployment nothing in namespace {NAMESPACE}" in said.err
+    told = f"there is no ModelDeployment or RoutingPolicy nothing in namespace {NAMESPACE}"
+    assert told in said.err

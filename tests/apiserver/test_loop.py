@@ -5,7 +5,7 @@ import json
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,111 +26,30 @@ from aurora.kube.kinds import (
     Kind,
     Ref,
 )
-from tests.support.builders import merged
 from tests.support.cluster import (
     connection_to,
-    deployment,
     eventually,
     install_crds,
     own_namespace,
     set_switch,
 )
 from tests.support.controlplane import TestControlPlane
-from tests.support.modelserver import ModelServer
 from tests.support.realprometheus import Exporters
+from tests.support.served import QUICK, ServedModels
 
 pytestmark = [pytest.mark.apiserver, pytest.mark.timeout(180)]
 
 CYCLE_S = 1.0
-QUICK = {
-    "mode": "Auto",
-    "verification": {"after": "1s", "for": "30s"},
-    "cooldown": {"up": "5s", "down": "5s"},
-}
+INTERVAL_S = 0.5
+"""Between two cycles; below what Settings allow, since a test mostly waits for the next one."""
 
 
 @dataclass
-class World:
+class World(ServedModels):
     """One namespace with a served model, and the operator that looks after it."""
 
-    plane: TestControlPlane
-    client: KubeClient
-    namespace: str
     folder: Path
-    exporters: Exporters
-    servers: dict[str, ModelServer] = field(default_factory=dict)
     parts: OperatorParts | None = None
-
-    async def deploy(self, name: str, replicas: int = 2) -> dict[str, Any]:
-        made = await self.client.create(DEPLOYMENT, deployment(self.namespace, name, replicas))
-        ports = [{"port": 80, "targetPort": 8000}]
-        await self.client.create(
-            SERVICE,
-            {
-                "apiVersion": "v1",
-                "kind": "Service",
-                "metadata": {"name": name, "namespace": self.namespace},
-                "spec": {"selector": {"app": name}, "ports": ports},
-            },
-        )
-        return made
-
-    async def apply_model(self, name: str = "llama", **spec: Any) -> dict[str, Any]:
-        body = {
-            "targetRef": {"name": name},
-            "serviceRef": {"name": name},
-            "objectives": {"ttftP95": "500ms"},
-            "metrics": {"minSamples": 10},
-            "scaling": {"minReplicas": 1, "maxReplicas": 6},
-            "autonomy": QUICK,
-        }
-        manifest = {
-            "apiVersion": "aurora.dev/v1alpha1",
-            "kind": "ModelDeployment",
-            "metadata": {"name": name, "namespace": self.namespace},
-            "spec": merged(body, spec),
-        }
-        return await self.client.create(MODEL_DEPLOYMENT, manifest)
-
-    def serve(self, name: str = "llama", pods: int = 2, **over: Any) -> ModelServer:
-        """Metrics of the workload's pods, scraped as a PodMonitor would label them."""
-        server = self.servers[name] = ModelServer(**over)
-        page = f"{self.namespace}-{name}"
-        self.exporters.pages[page] = server.page
-        targets = [
-            {
-                "targets": [self.exporters.address],
-                "labels": {
-                    "__metrics_path__": f"/{page}",
-                    "namespace": self.namespace,
-                    "pod": f"{name}-7c9d8f6b5d-bcdf{index + 4}",
-                },
-            }
-            for index in range(pods)
-        ]
-        assert self.plane.file_sd is not None
-        (self.plane.file_sd / f"{page}.json").write_text(json.dumps(targets))
-        return server
-
-    async def get(self, kind: Kind, name: str) -> dict[str, Any]:
-        found = await self.client.get(Ref(kind, self.namespace, name))
-        assert found is not None, f"{kind} {name} is gone"
-        return found
-
-    async def decisions(self, **wanted: str) -> list[dict[str, Any]]:
-        found = (await self.client.list(DECISION, namespace=self.namespace)).items
-        return [
-            one
-            for one in found
-            if all(one["spec"].get(k, one.get("status", {}).get(k)) == v for k, v in wanted.items())
-        ]
-
-    async def condition(self, type_: str, name: str = "llama") -> dict[str, Any]:
-        status = (await self.get(MODEL_DEPLOYMENT, name)).get("status", {})
-        return next((c for c in status.get("conditions", []) if c["type"] == type_), {})
-
-    async def replicas(self, name: str = "llama") -> int:
-        return int((await self.get(DEPLOYMENT, name))["spec"]["replicas"])
 
     def settings(self, **over: Any) -> Settings:
         fields: dict[str, Any] = {
@@ -158,7 +77,7 @@ class World:
                     parts.client,
                     parts.fleet,
                     parts.cycle.run,
-                    options=OperatorOptions(interval_s=CYCLE_S, namespaces=(self.namespace,)),
+                    options=OperatorOptions(interval_s=INTERVAL_S, namespaces=(self.namespace,)),
                     lease=parts.lease,
                     stop=stop,
                 )
@@ -195,11 +114,9 @@ async def world(control_plane: TestControlPlane, tmp_path: Path) -> AsyncIterato
         await install_crds(client)
         async with own_namespace(client) as namespace:
             await set_switch(client, namespace, "false")
-            made = World(control_plane, client, namespace, tmp_path, exporters)
+            made = World(control_plane, client, namespace, exporters, tmp_path)
             yield made
-            assert control_plane.file_sd is not None
-            for name in made.servers:
-                (control_plane.file_sd / f"{namespace}-{name}.json").unlink(missing_ok=True)
+            made.stop_serving()
     exporters.close()
 
 
@@ -473,7 +390,7 @@ async def test_a_decision_that_was_announced_before_a_crash_is_finished_once(wor
                 parts.client,
                 parts.fleet,
                 parts.cycle.run,
-                options=OperatorOptions(interval_s=CYCLE_S, namespaces=(world.namespace,)),
+                options=OperatorOptions(interval_s=INTERVAL_S, namespaces=(world.namespace,)),
                 lease=parts.lease,
                 stop=stop,
             ),

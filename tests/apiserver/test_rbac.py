@@ -21,6 +21,7 @@ from aurora.kube.connection import Connection
 from aurora.kube.control import ControlSwitch
 from aurora.kube.events import EventRecorder
 from aurora.kube.kinds import (
+    CONFIG_MAP,
     DECISION,
     HPA,
     HTTP_ROUTE,
@@ -59,6 +60,7 @@ pytestmark = [pytest.mark.apiserver, pytest.mark.timeout(400), needs_helm]
 
 USER = f"system:serviceaccount:{SYSTEM}:aurora"
 EVERYTHING = (
+    *("--set", "routers.enabled=true"),
     *("--set", "actions.cache.enabled=true"),
     *("--set", "webhooks.hosts={127.0.0.1}"),
 )
@@ -111,6 +113,8 @@ async def set_the_stage(here: Installation) -> None:
     places = [{"name": one, "serviceRef": {"name": one, "port": 80}} for one in ("lost", "spare")]
     shared = {"routeRef": {"name": "split"}, "backends": places, "health": patient}
     await here.make(ROUTING_POLICY, "split", spec=shared | {"autonomy": AUTONOMY})
+    if here.feeds:
+        await here.make(ROUTING_POLICY, "fed", spec={"backends": places, "router": {}})
 
 
 def _route(**weights: int) -> Json:
@@ -147,6 +151,12 @@ async def see_it_act(here: Installation) -> None:
     else:
         await eventually(lambda: _is(here, "CACHE", "cached", "Rejected"), within_s=120)
 
+    if here.feeds:
+        await eventually(lambda: _fed(here, "q-learning"), within_s=120)
+        operations = [{"op": "add", "path": "/spec/router/strategy", "value": "ucb"}]
+        await here.client.patch_json(Ref(ROUTING_POLICY, here.namespace, "fed"), operations)
+        await eventually(lambda: _fed(here, "ucb"), within_s=120)
+
     async def asked() -> bool:
         told = recorded(here.audited.log, USER)
         return any(one.right and one.right.resource == "secrets" for one in told)
@@ -154,6 +164,11 @@ async def see_it_act(here: Installation) -> None:
     if "AURORA_WEBHOOK_HOSTS" in environment(here.objects):
         await eventually(asked, within_s=120)
     await deny(here, "asks")
+
+
+async def _fed(here: Installation, strategy: str) -> bool:
+    found = await here.client.get(Ref(CONFIG_MAP, here.namespace, "aurora-router-fed"))
+    return found is not None and f'"{strategy}"' in found["data"]["policy.json"]
 
 
 async def _split(here: Installation, **weights: int) -> bool:

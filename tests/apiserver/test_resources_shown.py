@@ -36,7 +36,7 @@ def test_kubectl_get_shows_where_a_policys_weights_are(shown: Kubectl):
     assert line[1:4] == ["True", "Weighted", "Recommend"]
     assert line[4:7] == ["stable=100 canary=0", "stable=90 canary=10", "True"]
     wide, line = table(shown, "rpol", "-o", "wide")
-    assert wide[-4:] == ["ROUTE", "P95", "REASON", "MESSAGE"]
+    assert wide[-6:] == ["ROUTE", "P95", "LEARNED", "ROUTERS", "REASON", "MESSAGE"]
     assert line[-4:] == ["chat", "0.41", "Reconciled", "all there"]
 
 

@@ -165,6 +165,37 @@ async def test_a_failing_backend_loses_its_weight_within_two_cycles_of_its_metri
         )
 
 
+async def test_what_was_learned_moves_the_weights_and_is_compared_with_the_rules(
+    world: World,
+) -> None:
+    await route(world, {"stable": 50, "canary": 50})
+    world.servers["canary"].e2e_s = 2.0
+    await policy(world, strategy="Learned", learning={"percent": 50})
+    async with world.operator():
+        await eventually(lambda: favours_stable(world), within_s=90)
+        (decision,) = await world.decisions(action="ROUTE")
+        assert decision["spec"]["reason"] == "WeightsLearned"
+        rewards = [one for one in decision["spec"]["evidence"] if one["unit"] == "points"]
+        assert [one["signal"] for one in rewards] == ["reward.stable", "reward.canary"]
+        assert float(rewards[0]["value"]) > float(rewards[1]["value"]) + 1.0
+        await eventually(lambda: is_told_what_was_learned(world), within_s=20)
+        told = (await world.get(ROUTING_POLICY, "chat"))["status"]["comparison"]
+        assert told["rules"]["weights"] == "stable=50 canary=50"
+        assert told["verdict"] == "TooFew"
+        assert world.metric("aurora_cycle_queries") <= 10
+
+
+async def favours_stable(world: World) -> bool:
+    """Half of the traffic by what was learned, at most 99 % of it, the other half evenly."""
+    return (await weights(world))["stable"] in range(65, 76)
+
+
+async def is_told_what_was_learned(world: World) -> bool:
+    status = (await world.get(ROUTING_POLICY, "chat")).get("status", {})
+    told = status.get("comparison", {}).get("learned", {}).get("weights", "")
+    return bool(told.startswith(("stable=8", "stable=9")))
+
+
 async def test_weights_that_another_manager_sets_back_are_told_of_and_left(world: World) -> None:
     await route(world, {"stable": 50, "canary": 50})
     quick = QUICK | {"mode": "Auto", "cooldown": {"up": "0s", "down": "0s"}}

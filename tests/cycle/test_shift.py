@@ -167,6 +167,7 @@ async def test_when_every_backend_fails_people_are_told_and_the_weights_stay(
     assert weights(world) == {"stable": 50, "canary": 50}
     assert world.decisions(action="ROUTE") == []
     assert world.phases(action="ALERT") == ["Completed"]
+    assert world.people.told == [one.metadata.name for one in world.decisions(action="ALERT")]
     assert condition(world, "Programmed")[:2] == ("False", "NoBackendReady")
 
 

@@ -25,6 +25,7 @@ from aurora.executor.keepsakes import Keepsakes
 from aurora.executor.records import Records
 from aurora.executor.restore import Restorer
 from aurora.executor.reverts import Reverts
+from aurora.executor.router_feed import RouterFeed
 from aurora.executor.statuses import Statuses
 from aurora.kube.control import ControlSwitch
 from aurora.kube.events import EventRecorder
@@ -479,6 +480,7 @@ async def _cycle(
         guardrails=guardrails,
         telemetry=telemetry,
     )
+    routers = RouterFeed(cluster, writer, telemetry)
     observer = Observer(fleet, world, world, wall=world.clock.wall, monotonic=world.clock.monotonic)
     parts = Parts(
         observer=observer,
@@ -488,7 +490,8 @@ async def _cycle(
             Archive(store),
             gone=lambda kind, body: fleet.apply_event(kind, "DELETED", body),
         ),
-        statuses=Statuses(writer, fleet, reverts, telemetry),
+        routers=routers,
+        statuses=Statuses(writer, fleet, reverts, telemetry, routers=routers),
         keeper=keeper,
         reverts=reverts,
         telemetry=telemetry,

@@ -6,17 +6,13 @@ throw-away one.
 """
 
 import asyncio
-import json
 import time
 import uuid
-from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 import pytest
 from kubernetes.aio import client, config
 
@@ -26,6 +22,7 @@ from aurora.cachesidecar.ports import pod_spec_of
 from aurora.cachesidecar.preconditions import ArmingFacts, check_preconditions
 from aurora.cachesidecar.room import surge_room
 from aurora.cachesidecar.settings import CacheSettings
+from tests.support.e2ecaller import Caller, calling, is_answered
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
@@ -71,67 +68,6 @@ def deployment_manifest() -> dict[str, Any]:
             },
         },
     }
-
-
-@dataclass
-class Caller:
-    """An open-loop caller with keep-alive connections; a failure is anything but a 200."""
-
-    url: str
-    failures: list[str] = field(default_factory=list)
-    statuses: Counter[str] = field(default_factory=Counter)
-    seconds: dict[str, list[float]] = field(default_factory=dict)
-    last: str = ""
-    sent: int = 0
-
-    async def reaches(self) -> bool:
-        """Whether the Service leads to a pod yet."""
-        url, limit = self.url.replace("/v1/completions", "/health"), aiohttp.ClientTimeout(total=2)
-        try:
-            async with aiohttp.request("GET", url, timeout=limit) as seen:
-                return seen.status == 200
-        except (aiohttp.ClientConnectionError, TimeoutError):
-            return False
-
-    async def one(self, session: aiohttp.ClientSession, number: int) -> None:
-        prompt = f"prompt {number % 5}"
-        body = json.dumps({"model": "m", "prompt": prompt, "temperature": 0}).encode()
-        began = time.monotonic()
-        try:
-            async with session.post(self.url, data=body) as answer:
-                text = await answer.read()
-                status = answer.headers.get("X-Cache-Status", "none")
-        except (aiohttp.ClientError, TimeoutError) as error:
-            self.failures.append(f"request {number}: {error!r}")
-            return
-        if answer.status != 200 or json.loads(text)["bytes"] != len(body):
-            self.failures.append(f"request {number}: {answer.status} {text[:80]!r}")
-        self.last = status
-        self.statuses[status] += 1
-        self.seconds.setdefault(status, []).append(time.monotonic() - began)
-
-    async def run(self) -> None:
-        timeout = aiohttp.ClientTimeout(total=30)
-        connector = aiohttp.TCPConnector(limit=8, keepalive_timeout=60)
-        async with (
-            aiohttp.ClientSession(connector=connector, timeout=timeout) as session,
-            asyncio.TaskGroup() as group,
-        ):
-            began = time.monotonic()
-            while True:
-                group.create_task(self.one(session, self.sent))
-                self.sent += 1
-                await asyncio.sleep(max(0.0, began + self.sent / RATE_PER_S - time.monotonic()))
-
-
-@asynccontextmanager
-async def calling(caller: Caller) -> AsyncIterator[None]:
-    task = asyncio.create_task(caller.run())
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.wait([task])
 
 
 async def until(holds: Callable[[], Awaitable[bool]], *, deadline_s: float, what: str) -> float:
@@ -230,6 +166,11 @@ async def cluster() -> AsyncIterator[Cluster]:
             await here.core.delete_namespace(here.namespace)
 
 
+async def reaches(caller: Caller) -> bool:
+    """Whether the Service leads to a pod yet."""
+    return await is_answered(caller.url.replace("/v1/completions", "/health"))
+
+
 async def start_model(cluster: Cluster) -> Caller:
     where = cluster.namespace
     data = {BACKEND.name: BACKEND.read_text()}
@@ -241,9 +182,9 @@ async def start_model(cluster: Cluster) -> Caller:
     await cluster.core.create_namespaced_service(where, service)
     await until(cluster.rolled_out, deadline_s=120, what="the model's first rollout")
     address = (await cluster.service())["spec"]["clusterIP"]
-    caller = Caller(f"http://{address}/v1/completions")
+    caller = Caller(f"http://{address}/v1/completions", rate=RATE_PER_S, connections=8)
     # kube-proxy programs a new Service a moment after its pods are ready.
-    await until(caller.reaches, deadline_s=60, what="the Service answers")
+    await until(lambda: reaches(caller), deadline_s=60, what="the Service answers")
     return caller
 
 
@@ -261,28 +202,27 @@ async def test_armed_pods_lose_no_request_in_a_rollout_or_a_reload(
     await cluster.patch(plan.operations)
     await until(cluster.rolled_out, deadline_s=180, what="arming")
     # The pods before had no hook to drain by: kube-proxy may be a moment behind their end.
-    await until(caller.reaches, deadline_s=30, what="the armed pods answer")
-
-    async def seen(status: str) -> bool:
-        return caller.last == status
+    await until(lambda: reaches(caller), deadline_s=30, what="the armed pods answer")
 
     async with calling(caller):
-        await until(lambda: seen("OFF"), deadline_s=30, what="pass-through without a ConfigMap")
+        await until(
+            lambda: caller.sees("OFF"), deadline_s=30, what="pass-through without a ConfigMap"
+        )
         elsewhere = replace(SETTINGS, paths=("/v1/embeddings",))
         await cluster.apply_switch(plan.upstream_port, on=True, settings=elsewhere)
         await cluster.nudge()
-        await until(lambda: seen("BYPASS"), deadline_s=180, what="the first reload")
+        await until(lambda: caller.sees("BYPASS"), deadline_s=180, what="the first reload")
         await cluster.apply_switch(plan.upstream_port, on=True)
         await cluster.nudge()
-        reload_s = await until(lambda: seen("HIT"), deadline_s=180, what="the second reload")
+        reload_s = await until(lambda: caller.sees("HIT"), deadline_s=180, what="the second reload")
 
         again = ({"op": "add", "path": RESTARTED, "value": {"restarted": "1"}},)
         await cluster.patch(again)
         await until(cluster.rolled_out, deadline_s=180, what="a rollout of armed pods")
-        await until(lambda: seen("HIT"), deadline_s=180, what="HITs of the new pods")
+        await until(lambda: caller.sees("HIT"), deadline_s=180, what="HITs of the new pods")
         await cluster.patch(disarm(await cluster.deployment()).operations)
         await until(cluster.rolled_out, deadline_s=180, what="disarming")
-        await until(lambda: seen("none"), deadline_s=30, what="requests without the sidecar")
+        await until(lambda: caller.sees("none"), deadline_s=30, what="requests without the sidecar")
 
     assert (await cluster.deployment())["spec"]["template"]["spec"] == before["spec"]["template"][
         "spec"

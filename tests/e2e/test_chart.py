@@ -112,10 +112,10 @@ async def test_ready_at_once_small_and_able_to_scale_and_route(
         await until(lambda: _measured(world, "main"), "metrics", within_s=60)
         await world.tell("main", healthy=False)
         began = time.monotonic()
-        await until(lambda: _answers_from(caller, "spare"), "the fallback answers", within_s=60)
+        await until(lambda: caller.hears_from("spare"), "the fallback answers", within_s=60)
         away_s = time.monotonic() - began
         await world.tell("main", healthy=True)
-        await until(lambda: _answers_from(caller, "main"), "the primary answers", within_s=180)
+        await until(lambda: caller.hears_from("main"), "the primary answers", within_s=180)
     assert (await world.get(SERVICE, "main"))["spec"] == before
 
     # Without CACHE the Deployments themselves are never written.
@@ -140,9 +140,9 @@ async def test_the_cache_works_where_it_is_allowed_and_uninstalling_leaves_nothi
     before = (await world.get(DEPLOYMENT, "llama"))["spec"]
     began = time.monotonic()
     async with calling(Caller(url, rate=20)) as caller:
-        await until(lambda: _counts(caller, "OFF", 1), "armed", within_s=180)
+        await until(lambda: caller.counts("OFF", 1), "armed", within_s=180)
         armed_s = time.monotonic() - began
-        await until(lambda: _counts(caller, "HIT", 50), "hits", within_s=300)
+        await until(lambda: caller.counts("HIT", 50), "hits", within_s=300)
         hits_s = time.monotonic() - began
         assert made.restarts() == 0
         assert "orbidden" not in made.log()
@@ -250,11 +250,3 @@ async def _has_ready(world: World, app: str, count: int) -> bool:
 async def _measured(world: World, model: str) -> bool:
     conditions = (await world.get(MODEL_DEPLOYMENT, model)).get("status", {}).get("conditions", ())
     return any(one["type"] == "MetricsAvailable" and one["status"] == "True" for one in conditions)
-
-
-async def _answers_from(caller: Caller, app: str) -> bool:
-    return caller.last is not None and caller.last.pod.startswith(f"{app}-")
-
-
-async def _counts(caller: Caller, status: str, least: int) -> bool:
-    return caller.statuses[status] >= least

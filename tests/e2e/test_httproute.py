@@ -38,17 +38,17 @@ async def test_weights_send_traffic_to_the_fallback_and_back(
     before = (await world.get(SERVICE, "llama"))["spec"]
     world.start_operator()
     async with calling(Caller(f"{URL}/v1/completions", rate=10, host=host)) as caller:
-        await until(lambda: answered_by(caller, "llama"), "the primary answers", within_s=30)
+        await until(lambda: caller.hears_from("llama"), "the primary answers", within_s=30)
         await world.tell("llama", healthy=False)
-        await until(lambda: no_endpoint(world), "no endpoint", within_s=20, every_s=0.1)
+        await until(lambda: world.has_no_endpoint("llama"), "no endpoint", within_s=20, every_s=0.1)
         lost = time.monotonic()
-        await until(lambda: answered_by(caller, "spare"), "the fallback answers", within_s=40)
+        await until(lambda: caller.hears_from("spare"), "the fallback answers", within_s=40)
         switched_s = caller.answers[-1].began - lost
         assert switched_s < 5 + 2 * CYCLE_S
         assert await weights_of(world, "llama") == {"llama": 0, "spare": 100}
         await world.tell("llama", healthy=True)
         well = time.monotonic()
-        await until(lambda: answered_by(caller, "llama"), "the primary is back", within_s=120)
+        await until(lambda: caller.hears_from("llama"), "the primary is back", within_s=120)
         back_s = caller.answers[-1].began - well
     assert await weights_of(world, "llama") == {"llama": 100, "spare": 0}
     assert all(began < lost + switched_s for began, _ in caller.failures)
@@ -58,11 +58,3 @@ async def test_weights_send_traffic_to_the_fallback_and_back(
     for name, value in (("switched_seconds", switched_s), ("back_seconds", back_s)):
         record_property(name, value)
         print(name, value)
-
-
-async def no_endpoint(world: World) -> bool:
-    return await world.ready_endpoints("llama") == 0
-
-
-async def answered_by(caller: Caller, app: str) -> bool:
-    return caller.last is not None and caller.last.pod.startswith(f"{app}-")

@@ -157,9 +157,9 @@ async def test_traffic_goes_to_the_fallback_and_comes_back(
         await until(lambda: condition_is(world, "MetricsAvailable", "True"), "metrics", within_s=60)
         assert all(one.pod.startswith("llama-") for one in caller.answers)
         await world.tell("llama", healthy=False)
-        await until(lambda: has_no_endpoint(world), "no endpoint", within_s=20, every_s=0.1)
+        await until(lambda: world.has_no_endpoint("llama"), "no endpoint", within_s=20, every_s=0.1)
         lost = time.monotonic()
-        await until(lambda: answers_from(caller, "spare"), "the fallback answers", within_s=30)
+        await until(lambda: caller.hears_from("spare"), "the fallback answers", within_s=30)
         switched_s = caller.answers[-1].began - lost
         assert switched_s < 5 + 2 * CYCLE_S
         (went,) = await world.decisions("llama", action="ROUTE")
@@ -167,7 +167,7 @@ async def test_traffic_goes_to_the_fallback_and_comes_back(
         failed = len(caller.failures)
         await world.tell("llama", healthy=True)
         well = time.monotonic()
-        await until(lambda: answers_from(caller, "llama"), "the primary answers", within_s=120)
+        await until(lambda: caller.hears_from("llama"), "the primary answers", within_s=120)
         back_s = caller.answers[-1].began - well
     assert failed > 0
     assert all(began < lost + switched_s for began, _ in caller.failures)
@@ -238,13 +238,5 @@ async def all_measured(world: World) -> bool:
     return all(one["status"]["phase"] == "Completed" for one in found)
 
 
-async def has_no_endpoint(world: World) -> bool:
-    return await world.ready_endpoints("llama") == 0
-
-
 async def counted(world: World, promql: str, least: float) -> bool:
     return await world.measured(promql) >= least
-
-
-async def answers_from(caller: Caller, app: str) -> bool:
-    return caller.last is not None and caller.last.pod.startswith(f"{app}-")

@@ -42,12 +42,11 @@ async def open_world(plane: TestControlPlane, folder: Path) -> AsyncIterator[Wor
         exporters = Exporters()
         stack.callback(exporters.close)
         inner = await stack.enter_async_context(AsyncExitStack())
-        world = World(plane, client, *namespaces, folder, proxy, metrics, exporters, inner)
+        models, system = namespaces
+        world = World(plane, client, models, exporters, system, folder, proxy, metrics, inner)
         world.proxies.append(proxy)
         yield world
-        assert plane.file_sd is not None
-        for name in world.servers:
-            (plane.file_sd / f"{namespaces[0]}-{name}.json").unlink(missing_ok=True)
+        world.stop_serving()
         await inner.aclose()
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -1,7 +1,8 @@
 """Many scenarios at once: each waits for real seconds most of its time, and has its own namespaces.
 
-A module names its scenarios and tests them by name; the fixture begins all that were selected, a
-few at a time, and each test waits for its own. `pytest -k` begins only what it selects.
+A module names its SCENARIOS and tests them by name; the fixture `lived` of conftest.py begins all
+that were selected, a few at a time, and each test waits for its own. `pytest -k` begins only what
+it selects.
 """
 
 import asyncio
@@ -14,11 +15,12 @@ from tests.faults.opening import open_world
 from tests.faults.world import World
 from tests.support.controlplane import TestControlPlane
 
-__all__ = ["Scenario", "Scenarios", "living", "scenario_marks"]
+__all__ = ["Scenario", "Scenarios", "Tasks", "living", "scenario_marks"]
 
 AT_ONCE = 6
 Scenario = Callable[[World], Awaitable[None]]
 Scenarios = Mapping[str, Scenario]
+Tasks = dict[str, asyncio.Task[None]]
 
 scenario_marks = [
     pytest.mark.apiserver,
@@ -34,7 +36,7 @@ async def living(
     plane: TestControlPlane,
     factory: pytest.TempPathFactory,
     scenarios: Scenarios,
-) -> AsyncIterator[dict[str, asyncio.Task[None]]]:
+) -> AsyncIterator[Tasks]:
     """Begin the scenarios that were selected; gives their tasks by name."""
     gate = asyncio.Semaphore(AT_ONCE)
 

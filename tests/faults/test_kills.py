@@ -4,19 +4,15 @@ Store writes lie between these writes, so what is lost of the records is tried a
 same product on a cluster in memory, with undo and measurement, is tests/cycle/test_resume.py.
 """
 
-import asyncio
-from collections.abc import AsyncIterator
 from functools import partial
 
 import pytest
-import pytest_asyncio
 
 from aurora.kube.kinds import LEASE, Ref
-from tests.faults.pool import living, scenario_marks
+from tests.faults.pool import Tasks, scenario_marks
 from tests.faults.stories import STORIES, Story, executed, made
 from tests.faults.world import World
 from tests.support.cluster import eventually
-from tests.support.controlplane import TestControlPlane
 from tests.support.failpoints import killed_after
 
 pytestmark = scenario_marks
@@ -74,18 +70,8 @@ SCENARIOS = {
 } | {"the Lease runs out": waits_for_the_lease}
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def lived(
-    request: pytest.FixtureRequest,
-    control_plane: TestControlPlane,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> AsyncIterator[dict[str, asyncio.Task[None]]]:
-    async with living(request, control_plane, tmp_path_factory, SCENARIOS) as tasks:
-        yield tasks
-
-
 @pytest.mark.parametrize("name", SCENARIOS)
 async def test_killed_between_two_writes_it_finishes_what_it_began_once(
-    lived: dict[str, asyncio.Task[None]], name: str
+    lived: Tasks, name: str
 ) -> None:
     await lived[name]

@@ -1,20 +1,18 @@
 """The world changes while an action is under way: denied, deleted, stopped, taken back."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
 
 import pytest
-import pytest_asyncio
 
 from aurora.errors import NotFoundError
 from aurora.kube.kinds import MODEL_DEPLOYMENT, RESOURCE_QUOTA, Kind, Ref
-from tests.faults.pool import living, scenario_marks
+from tests.faults.pool import Tasks, scenario_marks
 from tests.faults.stories import STORIES, executed, made
 from tests.faults.world import CYCLE_S, World
 from tests.support.cluster import NAMESPACES, eventually, remove, set_switch
-from tests.support.controlplane import TestControlPlane
 from tests.support.faultproxy import Fault
 from tests.support.faultproxy_calls import Call, effects
 from tests.support.faultproxy_handlings import after, before
@@ -22,8 +20,6 @@ from tests.support.oracle import judge, nothing_foreign, quiet, within_bounds
 
 pytestmark = scenario_marks
 
-REVERT_AFTER_S = 11.0
-"""A pipeline is slower than the 10 s for which a watch may still show what stood there before."""
 _ADMISSION = "admissionregistration.k8s.io"
 POLICY = Kind(_ADMISSION, "v1", "validatingadmissionpolicies", "ValidatingAdmissionPolicy", False)
 BINDING = Kind(
@@ -215,14 +211,13 @@ async def namespace_deleted(world: World, *, picks: Callable[[Call], bool]) -> N
 
 
 async def taken_back(world: World) -> None:
-    """Somebody's pipeline sets two replicas again each time: AURORA stops and asks."""
+    """Somebody sets two replicas again each time, at once: AURORA stops and asks."""
     await world.short_of_replicas()
     backs = 0
     async with world.operator():
         while not await world.decisions(phase="AwaitingApproval"):
             await eventually(lambda: _moved_or_asked(world), within_s=90)
             if await world.replicas() != 2:
-                await asyncio.sleep(REVERT_AFTER_S)
                 await world.set_replicas(2)
                 backs += 1
             assert backs <= 3, "it fights"
@@ -273,18 +268,6 @@ SCENARIOS = {
 }
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def lived(
-    request: pytest.FixtureRequest,
-    control_plane: TestControlPlane,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> AsyncIterator[dict[str, asyncio.Task[None]]]:
-    async with living(request, control_plane, tmp_path_factory, SCENARIOS) as tasks:
-        yield tasks
-
-
 @pytest.mark.parametrize("name", SCENARIOS)
-async def test_the_world_changes_while_an_action_is_under_way(
-    lived: dict[str, asyncio.Task[None]], name: str
-) -> None:
+async def test_the_world_changes_while_an_action_is_under_way(lived: Tasks, name: str) -> None:
     await lived[name]

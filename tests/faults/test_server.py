@@ -4,20 +4,18 @@ import asyncio
 import shutil
 import sqlite3
 import subprocess
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
 import pytest
-import pytest_asyncio
 
 from aurora.kube.kinds import LEASE, Ref
-from tests.faults.pool import living, scenario_marks
+from tests.faults.pool import Tasks, scenario_marks
 from tests.faults.stories import STORIES, executed, made
 from tests.faults.world import World
 from tests.support.cluster import eventually
-from tests.support.controlplane import TestControlPlane
 from tests.support.failpoints import locked_store
 from tests.support.faultproxy import Answer, Fault, Forward
 from tests.support.faultproxy_calls import Call
@@ -193,16 +191,6 @@ SCENARIOS = {
 pytestmark = scenario_marks
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def lived(
-    request: pytest.FixtureRequest,
-    control_plane: TestControlPlane,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> AsyncIterator[dict[str, asyncio.Task[None]]]:
-    async with living(request, control_plane, tmp_path_factory, SCENARIOS) as tasks:
-        yield tasks
-
-
 @pytest.mark.parametrize("name", SCENARIOS)
-async def test_what_it_rests_on_fails(lived: dict[str, asyncio.Task[None]], name: str) -> None:
+async def test_what_it_rests_on_fails(lived: Tasks, name: str) -> None:
     await lived[name]

@@ -1,19 +1,17 @@
 """The watches break in every way in which a watch breaks, and nothing is missed for good."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 
 import pytest
-import pytest_asyncio
 
 from aurora.kube.kinds import DEPLOYMENT, MODEL_DEPLOYMENT, Ref
-from tests.faults.pool import living, scenario_marks
+from tests.faults.pool import Tasks, scenario_marks
 from tests.faults.stories import STORIES, executed, made
 from tests.faults.world import World
 from tests.support.cluster import eventually, remove
-from tests.support.controlplane import TestControlPlane
 from tests.support.failpoints import Patience
 from tests.support.faultproxy import Fault
 from tests.support.faultproxy_calls import Call
@@ -128,7 +126,7 @@ def _lists(plural: str) -> Callable[[Any], bool]:
 
 
 async def another_error(world: World) -> None:
-    """An ERROR that is not 410 is fatal by design: the process ends and is started anew.
+    """An ERROR that is not 410 is fatal by design: the process is started anew and lists anew.
 
     Until it has ended, one kind is not watched any more: it may decide on what it did already,
     and then finds it done.
@@ -141,7 +139,9 @@ async def another_error(world: World) -> None:
         world.proxy.silent = False
         broken = {"type": "ERROR", "object": BROKEN}
         await eventually(lambda: world.proxy.tell("deployments", broken))
+        seen, listed = len(world.calls), _lists("deployments")
         await eventually(lambda: world.restarts, within_s=60)
+        await eventually(lambda: any(map(listed, world.calls[seen:])), within_s=60)
 
     await unseen_edit(world, fault, mend)
     assert len(world.restarts) == 1
@@ -208,18 +208,6 @@ SCENARIOS = {
 }
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def lived(
-    request: pytest.FixtureRequest,
-    control_plane: TestControlPlane,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> AsyncIterator[dict[str, asyncio.Task[None]]]:
-    async with living(request, control_plane, tmp_path_factory, SCENARIOS) as tasks:
-        yield tasks
-
-
 @pytest.mark.parametrize("name", SCENARIOS)
-async def test_a_broken_watch_misses_nothing_for_good(
-    lived: dict[str, asyncio.Task[None]], name: str
-) -> None:
+async def test_a_broken_watch_misses_nothing_for_good(lived: Tasks, name: str) -> None:
     await lived[name]

@@ -1,40 +1,27 @@
 """A served model on the real control plane, fault proxies, and operators that look after it."""
 
 import asyncio
-import json
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from aurora.kube.client import KubeClient
-from aurora.kube.kinds import DECISION, DEPLOYMENT, LEASE, MODEL_DEPLOYMENT, SERVICE, Kind, Ref
-from tests.support.builders import merged
-from tests.support.cluster import (
-    deployment,
-    eventually,
-)
-from tests.support.controlplane import TestControlPlane
+from aurora.kube.kinds import DEPLOYMENT, LEASE, MODEL_DEPLOYMENT, Kind, Ref
+from tests.support.cluster import eventually
 from tests.support.failpoints import OperatorProcess, Patience
 from tests.support.faultproxy import FaultProxy, fault_proxy
 from tests.support.faultproxy_calls import Call
 from tests.support.faultproxy_prometheus import MetricsProxy
-from tests.support.modelserver import ModelServer
 from tests.support.oracle import MOVING, Bounds, Seen, judge, phase_of
-from tests.support.realprometheus import Exporters
+from tests.support.served import ServedModels
 
-CYCLE_S = 1.0
-QUICK: Mapping[str, Any] = {
-    "mode": "Auto",
-    "verification": {"after": "1s", "for": "30s"},
-    "cooldown": {"up": "5s", "down": "5s"},
-}
+CYCLE_S = 0.5
 
 
 @dataclass
-class World:
+class World(ServedModels):
     """One namespace of models and one of the operator.
 
     Attributes:
@@ -44,17 +31,12 @@ class World:
         restarts: the last words of each operator that ended by itself and was started anew.
     """
 
-    plane: TestControlPlane
-    client: KubeClient
-    namespace: str
     system: str
     folder: Path
     proxy: FaultProxy
     metrics: MetricsProxy
-    exporters: Exporters
     stack: AsyncExitStack
     bounds: dict[str, Bounds] = field(default_factory=dict)
-    servers: dict[str, ModelServer] = field(default_factory=dict)
     proxies: list[FaultProxy] = field(default_factory=list)
     reverted: set[str] = field(default_factory=set)
     restarts: list[str] = field(default_factory=list)
@@ -62,34 +44,8 @@ class World:
     # What people do.
 
     async def deploy(self, name: str = "llama", replicas: int = 2, **spec: Any) -> dict[str, Any]:
-        manifest = merged(deployment(self.namespace, name, replicas), {"spec": spec})
-        made = await self.client.create(DEPLOYMENT, manifest)
-        service = {
-            "apiVersion": "v1",
-            "kind": "Service",
-            "metadata": {"name": name, "namespace": self.namespace},
-            "spec": {"selector": {"app": name}, "ports": [{"port": 80, "targetPort": 8000}]},
-        }
-        await self.client.create(SERVICE, service)
         self.bounds[name] = Bounds(1, 6, replicas)
-        return made
-
-    async def apply_model(self, name: str = "llama", **spec: Any) -> dict[str, Any]:
-        body = {
-            "targetRef": {"name": name},
-            "serviceRef": {"name": name},
-            "objectives": {"ttftP95": "500ms"},
-            "metrics": {"minSamples": 10},
-            "scaling": {"minReplicas": 1, "maxReplicas": 6},
-            "autonomy": QUICK,
-        }
-        manifest = {
-            "apiVersion": "aurora.dev/v1alpha1",
-            "kind": "ModelDeployment",
-            "metadata": {"name": name, "namespace": self.namespace},
-            "spec": merged(body, spec),
-        }
-        return await self.client.create(MODEL_DEPLOYMENT, manifest)
+        return await super().deploy(name, replicas, **spec)
 
     async def short_of_replicas(self, name: str = "llama") -> None:
         """Two replicas where three are the least: one SCALE is due, with no metric needed."""
@@ -111,29 +67,6 @@ class World:
         with suppress(Exception):
             patch = {"metadata": {"annotations": {"example.com/seen": uuid4().hex}}}
             await self.client.patch_merge(Ref(kind, self.namespace, name), patch)
-
-    def serve(
-        self, name: str = "llama", pods: int = 2, *, names: Sequence[str] = (), **over: Any
-    ) -> ModelServer:
-        """Metrics of the workload's pods, scraped as a PodMonitor would label them."""
-        names = names or [f"{name}-7c9d8f6b5d-bcdf{index + 4}" for index in range(pods)]
-        server = self.servers[name] = ModelServer(**over)
-        page = f"{self.namespace}-{name}"
-        self.exporters.pages[page] = server.page
-        targets = [
-            {
-                "targets": [self.exporters.address],
-                "labels": {
-                    "__metrics_path__": f"/{page}",
-                    "namespace": self.namespace,
-                    "pod": pod,
-                },
-            }
-            for pod in names
-        ]
-        assert self.plane.file_sd is not None
-        (self.plane.file_sd / f"{page}.json").write_text(json.dumps(targets))
-        return server
 
     # Operators.
 
@@ -206,26 +139,6 @@ class World:
 
     # What is looked at.
 
-    async def get(self, kind: Kind, name: str = "llama") -> dict[str, Any]:
-        found = await self.client.get(Ref(kind, self.namespace, name))
-        assert found is not None, f"{kind} {name} is gone"
-        return found
-
-    async def decisions(self, **wanted: str) -> list[dict[str, Any]]:
-        found = (await self.client.list(DECISION, namespace=self.namespace)).items
-        return [
-            one
-            for one in found
-            if all(one["spec"].get(k, one.get("status", {}).get(k)) == v for k, v in wanted.items())
-        ]
-
-    async def condition(self, type_: str, name: str = "llama") -> dict[str, Any]:
-        status = (await self.get(MODEL_DEPLOYMENT, name)).get("status", {})
-        return next((c for c in status.get("conditions", []) if c["type"] == type_), {})
-
-    async def replicas(self, name: str = "llama") -> int:
-        return int((await self.get(DEPLOYMENT, name))["spec"]["replicas"])
-
     @property
     def calls(self) -> list[Call]:
         """What passed all proxies, in the order of arrival."""
@@ -237,17 +150,23 @@ class World:
         replicas = {one["metadata"]["name"]: int(one["spec"]["replicas"]) for one in targets}
         return Seen(models, await self.decisions(), replicas)
 
-    async def settles(self, *, within_s: float = 60.0, quiet_s: float = 3.5) -> None:
+    async def settles(self, *, within_s: float = 60.0) -> None:
         """Eventually stable: nothing is half done, and then nothing is written for three cycles."""
         await eventually(self._still, within_s=within_s)
-        loop, deadline = asyncio.get_running_loop(), asyncio.get_running_loop().time() + within_s
-        written, since = len(self._writes()), loop.time()
-        while loop.time() - since < quiet_s:
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + within_s
+        written, rounds, since = len(self._writes()), self.metrics.rounds, loop.time()
+        while not self._rested(rounds, loop.time() - since):
             last = [f"{call} {call.body}" for call in self._writes()[-2:]]
             assert loop.time() < deadline, f"not quiet: {last}"
             await asyncio.sleep(0.1)
             if len(self._writes()) != written:
-                written, since = len(self._writes()), loop.time()
+                written, rounds, since = len(self._writes()), self.metrics.rounds, loop.time()
+
+    def _rested(self, rounds: int, seconds: float) -> bool:
+        """Three cycles by what the operator asked since; by time where it has nothing to ask."""
+        cycles = 3.5
+        return seconds > cycles * (CYCLE_S if self.metrics.rounds >= rounds + 4 else 2 * CYCLE_S)
 
     async def _still(self) -> bool:
         return all(phase_of(one) not in MOVING for one in await self.decisions())

@@ -72,6 +72,10 @@ class Installation:
     def caches(self) -> bool:
         return "CACHE" in json.loads(environment(self.objects)["AURORA_ACTIONS"])
 
+    @property
+    def feeds(self) -> bool:
+        return any(one["metadata"]["name"] == "aurora-actuator-routers" for one in self.objects)
+
     async def make(self, kind: Kind, name: str, **body: Any) -> Json:
         metadata = {"name": name, "namespace": self.namespace}
         manifest = {"apiVersion": kind.api_version, "kind": kind.kind, "metadata": metadata}

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -14,6 +14,7 @@ import yaml
 from aurora.errors import NotFoundError
 from aurora.kube.client import KubeClient
 from aurora.kube.connection import Connection
+from aurora.kube.differs import apply_changes
 from aurora.kube.kinds import CONFIG_MAP, CUSTOM_KINDS, ROUTING_POLICY, Kind, Ref
 from tests.support.controlplane import TestControlPlane
 
@@ -46,14 +47,21 @@ async def eventually(
         await asyncio.sleep(0.05)
 
 
+@cache
+def _definitions() -> tuple[dict[str, Any], ...]:
+    """The CRDs of this checkout: to read them takes a second."""
+    return tuple(yaml.safe_load(path.read_text()) for path in sorted(CRD_FOLDER.glob("*.yaml")))
+
+
 async def install_crds(client: KubeClient) -> None:
     """Apply the CRDs; one that an earlier test is still deleting is waited for first."""
-    for path in sorted(CRD_FOLDER.glob("*.yaml")):
-        manifest = yaml.safe_load(path.read_text())
+    for manifest in _definitions():
         ref = Ref(CRDS, "", manifest["metadata"]["name"])
         await eventually(partial(_stays, client, ref), within_s=60)
         existing = await client.get(ref)
-        await client.apply(CRDS, manifest, field_manager="tests", existing=existing)
+        # The API server compiles a schema anew at every write, for seconds on a busy machine.
+        if existing is None or apply_changes(manifest, existing, field_manager="tests"):
+            await client.apply(CRDS, manifest, field_manager="tests", existing=existing)
 
     async def all_served() -> bool:
         fresh = KubeClient(client.connection)

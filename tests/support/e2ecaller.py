@@ -11,6 +11,17 @@ from dataclasses import dataclass, field
 import aiohttp
 
 TIMEOUT_S = 60.0
+PROBE_TIMEOUT = aiohttp.ClientTimeout(total=2)
+
+
+async def is_answered(url: str, *, host: str = "") -> bool:
+    """Whether a GET is answered with 200 now; a Gateway tells routes apart by the host."""
+    headers = {"Host": host} if host else None
+    try:
+        async with aiohttp.request("GET", url, headers=headers, timeout=PROBE_TIMEOUT) as answer:
+            return answer.status == 200
+    except (aiohttp.ClientError, TimeoutError):
+        return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +60,18 @@ class Caller:
     @property
     def last(self) -> Answered | None:
         return self.answers[-1] if self.answers else None
+
+    async def hears_from(self, app: str) -> bool:
+        """Whether the newest answer is of a pod of that workload."""
+        return self.last is not None and self.last.pod.startswith(f"{app}-")
+
+    async def sees(self, cache: str) -> bool:
+        """Whether the newest answer has that cache status."""
+        return self.last is not None and self.last.cache == cache
+
+    async def counts(self, cache: str, least: int) -> bool:
+        """Whether so many answers had that cache status."""
+        return self.statuses[cache] >= least
 
     def since(self, moment: float) -> list[Answered]:
         """Answers to the requests that were sent from that moment on."""

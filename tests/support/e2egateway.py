@@ -7,7 +7,8 @@ import aiohttp
 import pytest
 
 from aurora.kube.kinds import HTTP_ROUTE, Kind, Ref
-from tests.support.e2eworld import PROBE_TIMEOUT, World, until
+from tests.support.e2ecaller import PROBE_TIMEOUT, is_answered
+from tests.support.e2eworld import World, until
 
 GATEWAY = os.environ.get("AURORA_E2E_GATEWAY", "projectcontour/aurora")
 URL = os.environ.get("AURORA_E2E_GATEWAY_URL", "http://127.0.0.1:8080")
@@ -35,7 +36,11 @@ async def route_to(world: World, name: str, weights: dict[str, int]) -> str:
     }
     await world.create(HTTP_ROUTE, name, spec=spec)
     try:
-        await until(lambda: _answers(host), f"the Gateway answers for {host}", within_s=30)
+        await until(
+            lambda: is_answered(f"{URL}/health", host=host),
+            f"the Gateway answers for {host}",
+            within_s=30,
+        )
     except AssertionError:
         if not await _listens():
             pytest.skip(f"the Gateway's proxy does not run: nothing listens at {URL}")
@@ -56,13 +61,3 @@ async def _listens() -> bool:
         return False
     except (aiohttp.ClientError, TimeoutError):
         return True
-
-
-async def _answers(host: str) -> bool:
-    try:
-        async with aiohttp.request(
-            "GET", f"{URL}/health", headers={"Host": host}, timeout=PROBE_TIMEOUT
-        ) as answer:
-            return answer.status == 200
-    except (aiohttp.ClientError, TimeoutError):
-        return False

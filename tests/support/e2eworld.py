@@ -38,6 +38,7 @@ from aurora.kube.kinds import (
 from tests.support import e2eprocesses
 from tests.support.builders import merged
 from tests.support.cluster import CRDS, NAMESPACES, install_crds, set_switch
+from tests.support.e2ecaller import PROBE_TIMEOUT, is_answered
 from tests.support.e2eprocesses import Program
 
 OWN_KINDS = (*CUSTOM_KINDS, ROUTING_POLICY)
@@ -46,7 +47,6 @@ MODEL_POD = Path(__file__).with_name("modelpod.py")
 PORT = 8000
 CYCLE_S = 2.0
 EXPORTER_IMAGE = "aurora:dev"
-PROBE_TIMEOUT = aiohttp.ClientTimeout(total=2)
 RESTRICTED = {
     "runAsNonRoot": True,
     "runAsUser": 65534,
@@ -124,7 +124,9 @@ class World:
         await until(lambda: self.rolled_out(name), f"the pods of {name}", within_s=120)
         address = f"http://{made['spec']['clusterIP']}"
         # kube-proxy programs a new Service a moment after its pods are ready.
-        await until(lambda: _answers(f"{address}/health"), f"Service {name} answers", within_s=60)
+        await until(
+            lambda: is_answered(f"{address}/health"), f"Service {name} answers", within_s=60
+        )
         return f"{address}/v1/completions"
 
     async def manage(self, name: str, **spec: Any) -> Json:
@@ -170,6 +172,9 @@ class World:
             for one in slices
             for end in one.get("endpoints") or ()
         )
+
+    async def has_no_endpoint(self, service: str) -> bool:
+        return await self.ready_endpoints(service) == 0
 
     async def tell(self, app: str, **wanted: Any) -> None:
         """Make every pod of a Deployment behave otherwise."""
@@ -316,14 +321,6 @@ def _leaves(fields: Json, at: str = "") -> list[str]:
 
 def _serial(decision: Json) -> int:
     return int(decision["metadata"]["resourceVersion"])
-
-
-async def _answers(url: str) -> bool:
-    try:
-        async with aiohttp.request("GET", url, timeout=PROBE_TIMEOUT) as answer:
-            return answer.status == 200
-    except (aiohttp.ClientError, TimeoutError):
-        return False
 
 
 def current_context() -> tuple[Path, str]:

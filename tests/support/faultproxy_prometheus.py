@@ -25,11 +25,13 @@ class Wrong(StrEnum):
     SLOW = "slow beyond the timeout"
     EMPTY = "empty"
     NEGATIVE = "negative"
+    INFINITE = "infinite"
     PARTIAL = "partial, with warnings"
     WRONG_TYPE = "another type of result"
     TRUNCATED = "truncated JSON"
     DUPLICATE = "duplicate series"
     HUGE = "huge"
+    REPEATED = "repeats old answers"
 
 
 class MetricsProxy:
@@ -38,12 +40,14 @@ class MetricsProxy:
     Attributes:
         queries: how many were asked.
         asked: how often each was.
+        kept: the last true answer to each, which is what is told again.
     """
 
     def __init__(self, upstream: str) -> None:
         self.url = ""
         self.queries = 0
         self.asked: Counter[str] = Counter()
+        self.kept: dict[str, bytes] = {}
         self.wrong: Wrong | None = None
         self._upstream = upstream.rstrip("/")
         self.session: aiohttp.ClientSession | None = None
@@ -67,12 +71,16 @@ class MetricsProxy:
             return web.Response(status=503, text="no healthy upstream")
         if self.wrong is Wrong.SLOW:
             await asyncio.sleep(30)
+        if self.wrong is Wrong.REPEATED and asked in self.kept:
+            return web.Response(body=self.kept[asked], content_type="application/json")
         assert self.session is not None
         async with self.session.request(
             request.method, self._upstream + request.path_qs, data=form or None
         ) as found:
             body, status = await found.read(), found.status
         if status == 200 and request.path.endswith("/query"):
+            if self.wrong is None:
+                self.kept[asked] = body
             body = self._spoilt(body)
         return web.Response(status=status, body=body, content_type="application/json")
 
@@ -136,6 +144,7 @@ def _huge(answer: dict[str, Any]) -> None:
 _SPOILERS: dict[Wrong, Callable[[dict[str, Any]], None]] = {
     Wrong.EMPTY: _empty,
     Wrong.NEGATIVE: _each_value("-1"),
+    Wrong.INFINITE: _each_value("+Inf"),
     Wrong.PARTIAL: _partial,
     Wrong.WRONG_TYPE: _matrix,
     Wrong.DUPLICATE: _twice,

@@ -11,6 +11,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -55,7 +56,8 @@ class Exporters:
                 self.send_response(200 if text is not None else 503)
                 self.send_header("Content-Type", "text/plain; version=0.0.4")
                 self.end_headers()
-                self.wfile.write((text or "").encode())
+                with suppress(ConnectionError):  # a scraper that waits no longer
+                    self.wfile.write((text or "").encode())
 
             def log_message(self, *_: object) -> None:
                 pass

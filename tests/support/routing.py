@@ -10,6 +10,7 @@ from aurora.observe.sample import Gap, Missing, Reading, Sample, Signal
 from aurora.planner.routing.given import RoutingInput
 from aurora.planner.routing.past import BackendPast
 from aurora.resources import RoutingPolicy
+from aurora.state.routing_memory import RoutingMemory
 
 __all__ = ["NOW", "Seen", "given", "parsed", "seen"]
 
@@ -26,6 +27,8 @@ class Seen:
     p95: float | None = 1.0
     errors: float | None = 0.0
     running: float | None = 4.0
+    mean: float | None = 0.8
+    rate: float | None = 5.0
     samples: float = 500.0
     partial: bool = False
     pods_since: float = NOW - 7200
@@ -53,21 +56,23 @@ def given(
     *,
     declared: Mapping[str, Mapping[str, Any]] | None = None,
     past: Mapping[str, BackendPast] | None = None,
+    learned: RoutingMemory | None = None,
+    at: float = NOW,
     **spec: Any,
 ) -> RoutingInput:
     """A policy over these backends, one rule, nothing unresolved."""
     policy = parsed({name: (declared or {}).get(name, {}) for name in found}, **spec)
     own = {one.name: one for one in policy.spec.backends}
-    facts = [_facts(own[name], one, place) for place, (name, one) in enumerate(found.items())]
+    facts = [_facts(own[name], one, place, at) for place, (name, one) in enumerate(found.items())]
     refs = tuple(
         RouteBackend("", "Service", "models", name, 80, one.weight) for name, one in found.items()
     )
     route = RouteFacts(ObjectKey("models", "chat"), "uid-route", "7", (), (refs,))
-    return RoutingInput(RoutingFacts(policy, tuple(facts), route), NOW, past or {})
+    return RoutingInput(RoutingFacts(policy, tuple(facts), route), at, past or {}, learned)
 
 
-def _facts(spec: Any, one: Seen, place: int) -> BackendFacts:
-    since = None if one.dry_for is None else NOW - one.dry_for
+def _facts(spec: Any, one: Seen, place: int, at: float) -> BackendFacts:
+    since = None if one.dry_for is None else at - one.dry_for
     return BackendFacts(
         spec,
         Identity("", "Service", "models", spec.name, 80),
@@ -78,16 +83,17 @@ def _facts(spec: Any, one: Seen, place: int) -> BackendFacts:
         engine="vllm",
         pods_since=one.pods_since,
         signals={
-            Signal.LATENCY_P95: _reading(one.p95, one),
-            Signal.SERVER_ERROR_RATIO: _reading(one.errors, one),
-            Signal.RUNNING: _reading(one.running, one),
-            Signal.WAITING: _reading(0.0 if one.running is not None else None, one),
-            Signal.REQUEST_RATE: _reading(5.0, one),
+            Signal.LATENCY_P95: _reading(one.p95, one, at),
+            Signal.SERVER_ERROR_RATIO: _reading(one.errors, one, at),
+            Signal.RUNNING: _reading(one.running, one, at),
+            Signal.WAITING: _reading(0.0 if one.running is not None else None, one, at),
+            Signal.REQUEST_RATE: _reading(one.rate, one, at),
+            Signal.LATENCY_MEAN: _reading(one.mean, one, at),
         },
     )
 
 
-def _reading(value: float | None, one: Seen) -> Reading:
+def _reading(value: float | None, one: Seen, at: float) -> Reading:
     if value is None:
         return Missing(Gap.NO_DATA, "nothing was measured")
-    return Sample(value, NOW - 5, 60.0, one.samples, one.partial)
+    return Sample(value, at - 5, 60.0, one.samples, one.partial)

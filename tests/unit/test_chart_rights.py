@@ -61,6 +61,13 @@ def test_an_action_has_its_rights_only_while_it_is_on(action: str, right: Right)
 
 
 @needs_helm
+def test_config_maps_are_written_only_where_routers_are_fed():
+    wrote = Right("patch", "configmaps", "*")
+    assert wrote not in rights()
+    assert wrote in rights("--set", "routers.enabled=true")
+
+
+@needs_helm
 def test_deployments_are_not_patched_by_default():
     given = render()
     assert not [one for one in rights() if one.verb == "patch" and one.resource in WORKLOADS]

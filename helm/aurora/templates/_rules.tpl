@@ -90,6 +90,13 @@
   verbs: [get, create, patch]
 {{- end }}
 
+{{/* What routers mount: the ConfigMap of each RoutingPolicy with spec.router. */}}
+{{- define "aurora.rules.routers" -}}
+- apiGroups: [""]
+  resources: [configmaps]
+  verbs: [get, create, patch]
+{{- end }}
+
 {{/* URLs and keys of the webhooks that ModelDeployments name. */}}
 {{- define "aurora.rules.webhook" -}}
 - apiGroups: [""]

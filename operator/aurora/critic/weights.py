@@ -5,13 +5,12 @@ from what is observed.
 """
 
 from collections.abc import Mapping
-from typing import Final
 
 from aurora.critic.finding import Finding
 from aurora.critic.reasons import CheckReason
 from aurora.critic.request import CriticInput
 from aurora.observe.backends import RoutingFacts
-from aurora.planner.decision import Direction
+from aurora.planner.decision import WEIGHT, WHOLE, Direction
 
 __all__ = [
     "no_ready_backend",
@@ -19,9 +18,6 @@ __all__ = [
     "weight_step_too_large",
     "weights_are_no_whole",
 ]
-
-WHOLE: Final = 100
-_PREFIX: Final = "weight."
 
 
 def _shift(given: CriticInput) -> RoutingFacts | None:
@@ -32,9 +28,9 @@ def _points(parameters: Mapping[str, str]) -> dict[str, int] | None:
     """Points by backend; None when a value is no number: what comes back to us is input."""
     made: dict[str, int] = {}
     for name, value in parameters.items():
-        if not name.startswith(_PREFIX) or not (value.isascii() and value.isdecimal()):
+        if not name.startswith(WEIGHT) or not (value.isascii() and value.isdecimal()):
             return None
-        made[name.removeprefix(_PREFIX)] = int(value)
+        made[name.removeprefix(WEIGHT)] = int(value)
     return made
 
 

@@ -42,7 +42,7 @@ OperatorNamespace = Annotated[
 Reason = Annotated[str, typer.Option(help="Why, in a sentence; it is kept.")]
 DecisionName = Annotated[str, typer.Argument(metavar="DECISION", help="Name of the Decision.")]
 ModelName = Annotated[
-    str | None, typer.Argument(metavar="[MODEL]", help="Name of the ModelDeployment.")
+    str | None, typer.Argument(metavar="[MODEL]", help="Name of the ModelDeployment, or rpol/NAME.")
 ]
 
 
@@ -90,7 +90,8 @@ def explain(
     name: Annotated[
         str,
         typer.Argument(
-            metavar="NAME", help="A Decision or a ModelDeployment; dec/NAME or mdep/NAME to choose."
+            metavar="NAME",
+            help="A Decision, ModelDeployment or RoutingPolicy; dec/NAME, mdep/NAME or rpol/NAME.",
         ),
     ],
     namespace: Namespace = None,
@@ -98,7 +99,7 @@ def explain(
     kubeconfig: Kubeconfig = None,
     context: Context = None,
 ) -> None:
-    """Say why a decision was made, or why nothing is being done for a model now."""
+    """Say why a decision was made, or why nothing is being done for a model or policy now."""
     from aurora.decisions.session import Session, explained
 
     session = Session.of(kubeconfig, context, namespace, operator_namespace=operator_namespace)

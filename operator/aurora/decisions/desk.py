@@ -17,11 +17,18 @@ from aurora.kube.kinds import (
     DECISION,
     LEASE,
     MODEL_DEPLOYMENT,
+    ROUTING_POLICY,
     Kind,
     Ref,
 )
 from aurora.kube.switch import REASON_KEY, STOP_KEY, Switch
-from aurora.resources import DecisionObject, KubernetesObject, MalformedObjectError, ModelDeployment
+from aurora.resources import (
+    DecisionObject,
+    KubernetesObject,
+    MalformedObjectError,
+    ModelDeployment,
+    RoutingPolicy,
+)
 from aurora.resources.names import API_VERSION, CONTROL_CONFIGMAP, PAUSED_ANNOTATION
 from aurora.resources.vocabulary import ApprovalVerdict, Phase
 
@@ -76,6 +83,10 @@ class Desk:
         raw = await self._client.get(Ref(MODEL_DEPLOYMENT, namespace, name))
         return ModelDeployment.parse(raw) if raw is not None else None
 
+    async def policy(self, namespace: str, name: str) -> RoutingPolicy | None:
+        raw = await self._client.get(Ref(ROUTING_POLICY, namespace, name))
+        return RoutingPolicy.parse(raw) if raw is not None else None
+
     async def switch(self) -> Switch:
         """The kill switch; what cannot be read counts as set."""
         return await self._switch.read()
@@ -97,21 +108,17 @@ class Desk:
         )
         return str(made["metadata"]["name"]), user
 
-    async def pause(self, namespace: str, name: str, *, paused: bool) -> bool:
-        """Set or remove the annotation aurora.dev/paused; False when it stood so already.
-
-        Raises:
-            UsageError: the ModelDeployment does not exist.
-        """
-        ref = Ref(MODEL_DEPLOYMENT, namespace, name)
-        found = await self._client.get(ref)
-        if found is None:
-            raise UsageError(f"there is no ModelDeployment {name} in namespace {namespace}")
-        if ModelDeployment.parse(found).is_paused is paused:
+    async def pause(self, found: ModelDeployment | RoutingPolicy, *, paused: bool) -> bool:
+        """Set or remove the annotation aurora.dev/paused; False when it stood so already."""
+        if found.is_paused is paused:
             return False
+        kind = MODEL_DEPLOYMENT if isinstance(found, ModelDeployment) else ROUTING_POLICY
         annotations = {PAUSED_ANNOTATION: "true" if paused else None}
-        metadata = {"annotations": annotations, "uid": found["metadata"]["uid"]}
-        await self._client.patch_merge(ref, {"metadata": metadata}, field_manager=FIELD_MANAGER)
+        await self._client.patch_merge(
+            Ref(kind, found.metadata.namespace, found.metadata.name),
+            {"metadata": {"annotations": annotations, "uid": found.metadata.uid}},
+            field_manager=FIELD_MANAGER,
+        )
         return True
 
     async def stop(self, *, stopped: bool, reason: str = "") -> bool:

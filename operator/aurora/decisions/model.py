@@ -1,4 +1,4 @@
-"""One ModelDeployment: why nothing is being done for it now, and what is open. Pure."""
+"""One ModelDeployment or RoutingPolicy: why nothing is being done now, and what is open. Pure."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -9,11 +9,18 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from aurora.decisions.explain import change_lines
+from aurora.decisions.policy import policy_sections
 from aurora.decisions.table import decision_table, plain_table
 from aurora.decisions.text import age, clean, line, made_at, section, span, verbatim
 from aurora.decisions.undo import OpenChange, in_flight, open_changes, original_changes
 from aurora.kube.switch import Switch
-from aurora.resources import ConditionType, DecisionObject, ModelDeployment, find_condition
+from aurora.resources import (
+    ConditionType,
+    DecisionObject,
+    ModelDeployment,
+    RoutingPolicy,
+    find_condition,
+)
 from aurora.resources.quantities import format_decimal
 from aurora.resources.vocabulary import ConditionStatus, Mode, Phase
 
@@ -34,7 +41,7 @@ class ModelView:
         now: the time that ages count from.
     """
 
-    model: ModelDeployment
+    model: ModelDeployment | RoutingPolicy
     decisions: tuple[DecisionObject, ...]
     switch: Switch
     now: datetime
@@ -50,7 +57,7 @@ def explain_model(view: ModelView) -> Group:
         title,
         section("Why nothing is being done now", *(line("-", why) for why in why_idle(view))),
         _conditions(view),
-        _signals(view.model),
+        *_details(view),
         _open_changes(view),
         section(
             "Last decisions",
@@ -75,17 +82,22 @@ def _reasons(view: ModelView) -> Iterator[str]:
             f"The kill switch is set: {view.switch.detail}. `kubectl aurora resume --all` lifts it."
         )
     if view.model.is_paused:
-        name = view.model.metadata.name
-        yield f"The model is paused: `kubectl aurora resume {name}` lifts it."
+        yield _paused(view.model)
     yield from _from_conditions(view)
     yield from _from_modes(view.model)
     yield from _from_decisions(view)
 
 
+def _paused(model: ModelDeployment | RoutingPolicy) -> str:
+    what, prefix = ("model", "") if isinstance(model, ModelDeployment) else ("policy", "rpol/")
+    lift = f"kubectl aurora resume {prefix}{model.metadata.name}"
+    return f"The {what} is paused: `{lift}` lifts it."
+
+
 def _from_conditions(view: ModelView) -> Iterator[str]:
     metadata, status = view.model.metadata, view.model.status
     if not status.conditions:
-        yield "AURORA has not looked at the model yet: is the operator running?"
+        yield "AURORA has not looked at it yet: is the operator running?"
         return
     if status.observed_generation < metadata.generation:
         yield "AURORA has not looked at the newest spec yet."
@@ -102,6 +114,10 @@ def _from_conditions(view: ModelView) -> Iterator[str]:
 
 _BAD: Final = (
     (ConditionType.READY, ConditionStatus.FALSE),
+    (ConditionType.ACCEPTED, ConditionStatus.FALSE),
+    (ConditionType.RESOLVED_REFS, ConditionStatus.FALSE),
+    (ConditionType.PROGRAMMED, ConditionStatus.FALSE),
+    (ConditionType.AUDIT_PASSED, ConditionStatus.FALSE),
     (ConditionType.METRICS_AVAILABLE, ConditionStatus.FALSE),
     (ConditionType.SCALING_ACTIVE, ConditionStatus.FALSE),
     (ConditionType.AUTOSCALER_CONFLICT, ConditionStatus.TRUE),
@@ -115,7 +131,7 @@ def _says_the_same(view: ModelView, type_: ConditionType, reason: str) -> bool:
     return fact is not None and fact.reason == reason
 
 
-def _from_modes(model: ModelDeployment) -> Iterator[str]:
+def _from_modes(model: ModelDeployment | RoutingPolicy) -> Iterator[str]:
     autonomy = model.spec.autonomy
     if autonomy.mode is Mode.OBSERVE:
         yield "autonomy.mode is Observe: AURORA watches and proposes nothing."
@@ -167,6 +183,14 @@ def _conditions(view: ModelView) -> RenderableType:
         cells = (one.type, one.status.value, since, one.reason, one.message)
         table.add_row(*(Text(clean(cell)) for cell in cells))
     return section("Conditions", table)
+
+
+def _details(view: ModelView) -> Iterator[RenderableType]:
+    """What only one of the two kinds has."""
+    if isinstance(view.model, RoutingPolicy):
+        yield from policy_sections(view.model, view.now)
+    else:
+        yield _signals(view.model)
 
 
 def _signals(model: ModelDeployment) -> RenderableType:

@@ -20,7 +20,7 @@ from aurora.errors import ClusterError, UsageError
 from aurora.kube.client import KubeClient
 from aurora.kube.connection import Connection
 from aurora.kube.context import context_namespace
-from aurora.resources import DecisionObject, ModelDeployment
+from aurora.resources import DecisionObject, ModelDeployment, RoutingPolicy
 from aurora.resources.vocabulary import ApprovalVerdict
 
 __all__ = ["Session", "answered", "explained", "paused", "stopped", "surveyed"]
@@ -28,6 +28,12 @@ __all__ = ["Session", "answered", "explained", "paused", "stopped", "surveyed"]
 T = TypeVar("T")
 _DECISIONS = frozenset({"dec", "decision", "decisions"})
 _MODELS = frozenset({"mdep", "modeldeployment", "modeldeployments", "model"})
+_POLICIES = frozenset({"rpol", "routingpolicy", "routingpolicies", "policy"})
+_KINDS = (
+    ("Decision", _DECISIONS),
+    ("ModelDeployment", _MODELS),
+    ("RoutingPolicy", _POLICIES),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,28 +83,44 @@ class Session:
 
 
 async def explained(desk: Desk, namespace: str, name: str) -> Group:
-    """Explain a Decision or, when there is none of that name, a ModelDeployment.
+    """Explain a Decision, else a ModelDeployment, else a RoutingPolicy of that name.
 
     Raises:
-        UsageError: there is neither.
+        UsageError: there is none of them.
     """
     kind, _, bare = name.rpartition("/")
-    if kind and kind not in _DECISIONS | _MODELS:
-        raise UsageError(f"{kind} cannot be explained: write dec/{bare} or mdep/{bare}")
+    if kind and not any(kind in names for _, names in _KINDS):
+        told = f"write dec/{bare}, mdep/{bare} or rpol/{bare}"
+        raise UsageError(f"{kind} cannot be explained: {told}")
     now = datetime.now(UTC)
-    found = await desk.decision(namespace, bare) if kind not in _MODELS else None
+    found = await desk.decision(namespace, bare) if not kind or kind in _DECISIONS else None
     if found is not None:
         return explain_decision(found, now=now)
-    model = await desk.model(namespace, bare) if kind not in _DECISIONS else None
-    if model is None:
+    subject = await _subject(desk, namespace, kind, bare)
+    if subject is None:
         raise UsageError(_absent(kind, bare, namespace))
-    return explain_model(await _view(desk, model, now))
+    return explain_model(await _view(desk, subject, now))
 
 
-def _absent(kind: str, name: str, namespace: str) -> str:
-    what = "Decision or ModelDeployment"
-    if kind:
-        what = "Decision" if kind in _DECISIONS else "ModelDeployment"
+async def _subject(
+    desk: Desk, namespace: str, kind: str, name: str
+) -> ModelDeployment | RoutingPolicy | None:
+    """The ModelDeployment of that name, else the RoutingPolicy; a kind that is named decides."""
+    model = await desk.model(namespace, name) if not kind or kind in _MODELS else None
+    if model is not None:
+        return model
+    return await desk.policy(namespace, name) if not kind or kind in _POLICIES else None
+
+
+def _absent(
+    kind: str,
+    name: str,
+    namespace: str,
+    *,
+    any_of: str = "Decision, ModelDeployment or RoutingPolicy",
+) -> str:
+    named = [what for what, names in _KINDS if kind in names]
+    what = named[0] if named else any_of
     return (
         f"there is no {what} {name} in namespace {namespace}: "
         "`kubectl aurora decisions -A` and `kubectl aurora status -A` list them, -n names another "
@@ -106,7 +128,7 @@ def _absent(kind: str, name: str, namespace: str) -> str:
     )
 
 
-async def _view(desk: Desk, model: ModelDeployment, now: datetime) -> ModelView:
+async def _view(desk: Desk, model: ModelDeployment | RoutingPolicy, now: datetime) -> ModelView:
     metadata = model.metadata
     found = await desk.decisions(metadata.namespace, model=metadata.name)
     own = tuple(one for one in found.decisions if one.spec.model_ref.uid == metadata.uid)
@@ -135,8 +157,19 @@ async def answered(
 
 
 async def paused(desk: Desk, namespace: str, name: str, *, set_: bool) -> str:
-    """Pause or resume one model."""
-    if await desk.pause(namespace, name, paused=set_):
+    """Pause or resume one model or policy.
+
+    Raises:
+        UsageError: it does not exist, or is of another kind.
+    """
+    kind, _, bare = name.rpartition("/")
+    if kind and kind not in _MODELS | _POLICIES:
+        raise UsageError(f"{kind} cannot be paused: write mdep/{bare} or rpol/{bare}")
+    subject = await _subject(desk, namespace, kind, bare)
+    if subject is None:
+        absent = _absent(kind, bare, namespace, any_of="ModelDeployment or RoutingPolicy")
+        raise UsageError(absent)
+    if await desk.pause(subject, paused=set_):
         return f"{name} is {'paused' if set_ else 'resumed'}"
     return f"{name} is {'paused already' if set_ else 'not paused'}"
 

@@ -5,7 +5,7 @@ import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from aurora.resources import Change, DecisionObject, ModelDeployment
+from aurora.resources import Change, DecisionObject, KubernetesObject
 from aurora.resources.names import ORIGINAL_ANNOTATION
 from aurora.resources.vocabulary import Phase
 
@@ -41,7 +41,7 @@ def open_changes(decisions: Sequence[DecisionObject]) -> tuple[OpenChange, ...]:
     )
 
 
-def original_changes(model: ModelDeployment) -> tuple[str, ...]:
+def original_changes(model: KubernetesObject) -> tuple[str, ...]:
     """The commands that write back what stood there before AURORA's first change.
 
     The annotation is input like any other: what cannot be read gives no command.

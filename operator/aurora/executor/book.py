@@ -47,6 +47,9 @@ class DecisionBook:
             found = await self._client.get(ref_of(DECISION, manifest))
             if found is None or found["spec"].get("fingerprint") != decision.fingerprint:
                 raise
+            # A name holds the second: what this very second was carried out is another decision.
+            if (found.get("status") or {}).get("phase") not in {None, "", first_phase(verdict)}:
+                raise
             made = found
         return await self.judged(DecisionObject.parse(made), verdict, at=at)
 

@@ -27,8 +27,7 @@ from aurora.memory.outcome import Outcome
 from aurora.observe.facts import ObjectKey
 from aurora.observe.snapshot import ModelObservation
 from aurora.planner.cases import CaseFeatures
-from aurora.planner.decision import Decision
-from aurora.planner.routing.past import WEIGHT
+from aurora.planner.decision import WEIGHT, Decision
 from aurora.reasons import ConditionReason
 from aurora.resources import ConditionType, DecisionObject
 from aurora.resources.vocabulary import Action, ConditionStatus, Phase
@@ -82,6 +81,10 @@ class Dispatcher:
         if isinstance(verdict, NeedsApproval):
             await self._keepsakes.notify(found)
         return found
+
+    async def catch_up(self) -> None:
+        """Write what tells of earlier decisions and could not be written then."""
+        await self._keepsakes.catch_up()
 
     async def retell(self, found: DecisionObject) -> None:
         """Tell people again of an alert that still holds."""

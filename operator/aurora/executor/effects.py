@@ -14,6 +14,7 @@ from aurora.executor.changes import (
     fields,
     progress,
 )
+from aurora.executor.landings import Landings
 from aurora.executor.plan import Plan, ref_of_change
 from aurora.kube.client import KubeClient
 from aurora.kube.jsonpatch import guarded
@@ -41,10 +42,17 @@ class Effects:
     again, and a value that somebody else set is never overwritten.
     """
 
-    def __init__(self, client: KubeClient, writer: Writer, cache: CacheActuator) -> None:
+    def __init__(
+        self,
+        client: KubeClient,
+        writer: Writer,
+        cache: CacheActuator,
+        landings: Landings | None = None,
+    ) -> None:
         self._client = client
         self._writer = writer
         self._cache = cache
+        self._landings = landings if landings is not None else Landings()
 
     async def bring_about(self, plan: Plan) -> Result:
         """Apply the plan's own objects, then its changes, in order.
@@ -101,5 +109,6 @@ class Effects:
             changes=fields(pending),
             beside=beside(pending, found),
         )
-        await self._writer.patch_json(ref_of_change(ref), patch, subresource=subresource)
+        written = await self._writer.patch_json(ref_of_change(ref), patch, subresource=subresource)
+        self._landings.note(uid, written)
         return Result.DONE

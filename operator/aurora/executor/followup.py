@@ -74,6 +74,7 @@ class FollowUp:
         """Take every open Decision one step further; returns the Decisions as they stand then."""
         self._ledger = ledger
         await self._tell_reverts(snapshot, ledger)
+        await self._dispatcher.catch_up()
         await self._restorer.restore_deleted(snapshot)
         approvals = approvals_by_decision(snapshot.approvals)
         decisions = dict(snapshot.decisions)

@@ -5,7 +5,7 @@ from typing import Any, Protocol
 
 import structlog
 
-from aurora.errors import ClusterError, ConflictError, NotFoundError
+from aurora.errors import ClusterError, ConflictError, ForbiddenError, NotFoundError
 from aurora.executor.changes import Change, Progress, by_object, progress
 from aurora.executor.originals import keep_originals, originals_of, release, remember_decision
 from aurora.executor.plan import ref_of_change
@@ -59,6 +59,7 @@ class Keepsakes:
         self._notifier = notifier
         self._seen = seen
         self._patches_deployments = patches_deployments
+        self._owed: dict[Ref, DecisionObject] = {}
 
     async def keep_originals(self, model: ObjectKey, changes: Sequence[Change]) -> None:
         """Remember the old values on the ModelDeployment; raises when that is not possible."""
@@ -116,7 +117,18 @@ class Keepsakes:
         """Put the decision on the ModelDeployment."""
         await self._annotate(ref_of_subject(subject_of(found)), found)
 
-    async def _annotate(self, ref: Ref, decision: DecisionObject) -> None:
+    async def catch_up(self) -> None:
+        """Write the annotations that could not be written; once a cycle.
+
+        Right after a change its target is written by its own controller several times a second.
+        """
+        for ref, decision in list(self._owed.items()):
+            if not await self._annotate(ref, decision):
+                return
+
+    async def _annotate(self, ref: Ref, decision: DecisionObject) -> bool:
+        """Put the decision on one object; False when it may not even be tried on others now."""
+        self._owed[ref] = decision
         for _ in range(_ATTEMPTS):
             try:
                 found = await self._client.get(ref)
@@ -124,9 +136,14 @@ class Keepsakes:
                     await self._patch(ref, remember_decision(found, stored_annotation(decision)))
             except ConflictError:
                 continue
+            except ForbiddenError as error:
+                log.info("the annotation is not written", object=str(ref), why=str(error))
             except ClusterError as error:
-                log.info("the annotation was not written", object=str(ref), why=str(error))
-            return
+                log.info("the annotation waits", object=str(ref), why=str(error))
+                return False
+            self._owed.pop(ref, None)
+            return True
+        return True
 
     async def tell(self, found: DecisionObject, *, reason: str, note: str, warning: bool) -> None:
         """Record an Event about the ModelDeployment, related to the Decision."""

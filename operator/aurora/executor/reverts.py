@@ -4,22 +4,28 @@ from collections.abc import Mapping
 from typing import Final
 
 from aurora.critic.ledger import Ledger, LedgerEntry
+from aurora.executor.landings import Landings
 from aurora.observe.backends import RoutingFacts
 from aurora.observe.facts import ObjectKey
 from aurora.observe.snapshot import ModelObservation
-from aurora.planner.decision import Direction
-from aurora.planner.routing.past import WEIGHT
+from aurora.planner.decision import WEIGHT, Direction
 from aurora.resources.vocabulary import Action, OutcomeVerdict, Phase
 
 __all__ = ["Reverts", "is_reverted", "other_weights"]
 
 WINDOW_S: Final = 3600.0
 LATE_EVENT_S: Final = 10.0
-"""Until then a watch may still show the value from before our write."""
+"""Until then a watch may still show the value from before our write, where no version tells."""
 _IN_FORCE = frozenset({Phase.VERIFYING, Phase.COMPLETED})
 
 
-def is_reverted(ledger: Ledger, observation: ModelObservation, *, at: float) -> str:
+def is_reverted(
+    ledger: Ledger,
+    observation: ModelObservation,
+    *,
+    at: float,
+    landings: Landings | None = None,
+) -> str:
     """The id of the newest decision whose values somebody took back; else empty.
 
     Of a SCALE that is the old value again; of a policy's weights it is any other than ours, since
@@ -27,28 +33,38 @@ def is_reverted(ledger: Ledger, observation: ModelObservation, *, at: float) -> 
 
     An autoscaler that scales on its own is nobody: with one, only its floor is looked at.
     """
+    known = landings if landings is not None else Landings()
     if observation.routing is not None:
-        return _weights_taken_back(ledger, observation.routing, observation.key, at)
+        entry = _weights_taken_back(ledger, observation.routing, observation.key)
+        route = observation.routing.route
+        seen = (route.uid, route.resource_version) if route is not None else ("", "")
+        return entry.id if entry is not None and _is_past(entry, at, seen, known) else ""
     entry = ledger.last_acted(observation.key, Action.SCALE)
     if entry is None or entry.phase not in _IN_FORCE or observation.target is None:
         return ""
-    if at - (entry.executed_at or 0.0) < LATE_EVENT_S:
+    scalers, target = observation.autoscalers, observation.target
+    moved = scalers[0] if len(scalers) == 1 else target
+    if not _is_past(entry, at, (moved.uid, moved.resource_version), known):
         return ""
-    scalers = observation.autoscalers
-    now = scalers[0].floor if len(scalers) == 1 else observation.target.replicas
+    now = scalers[0].floor if len(scalers) == 1 else target.replicas
     before, after = entry.before.get("replicas"), entry.after.get("replicas")
     if str(now) == after or str(now) != before or entry.direction is Direction.NONE:
         return ""
     return "" if entry.verdict is OutcomeVerdict.REGRESSED else entry.id
 
 
-def _weights_taken_back(ledger: Ledger, routing: RoutingFacts, key: ObjectKey, at: float) -> str:
+def _is_past(entry: LedgerEntry, at: float, seen: tuple[str, str], landings: Landings) -> bool:
+    """Whether what is seen, by uid and version, shows what became of our write."""
+    return at - (entry.executed_at or 0.0) >= LATE_EVENT_S or landings.is_later(*seen)
+
+
+def _weights_taken_back(
+    ledger: Ledger, routing: RoutingFacts, key: ObjectKey
+) -> LedgerEntry | None:
     entry = ledger.last_acted(key, Action.ROUTE)
     if entry is None or entry.phase not in _IN_FORCE or routing.route is None:
-        return ""
-    if at - (entry.executed_at or 0.0) < LATE_EVENT_S:
-        return ""
-    return entry.id if other_weights(entry, routing) else ""
+        return None
+    return entry if other_weights(entry, routing) else None
 
 
 def other_weights(entry: LedgerEntry, routing: RoutingFacts) -> bool:
@@ -61,7 +77,8 @@ def other_weights(entry: LedgerEntry, routing: RoutingFacts) -> bool:
 class Reverts:
     """Counts reverted decisions per model over one hour; forgets with the process."""
 
-    def __init__(self) -> None:
+    def __init__(self, landings: Landings | None = None) -> None:
+        self._landings = landings if landings is not None else Landings()
         self._seen: dict[ObjectKey, dict[str, float]] = {}
 
     def look(
@@ -85,7 +102,7 @@ class Reverts:
         """
         news = []
         for key, observation in models.items():
-            found = is_reverted(ledger, observation, at=at)
+            found = is_reverted(ledger, observation, at=at, landings=self._landings)
             seen = self._seen.setdefault(key, {}) if found else {}
             if found and found not in seen:
                 seen[found] = monotonic

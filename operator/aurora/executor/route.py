@@ -7,7 +7,7 @@ from aurora.kube.kinds import HTTP_ROUTE
 from aurora.observe.backends import BackendFacts, RoutingFacts
 from aurora.observe.facts import ServiceFacts
 from aurora.observe.snapshot import ModelObservation
-from aurora.planner.routing.past import WEIGHT
+from aurora.planner.decision import WEIGHT
 
 __all__ = ["route_changes", "shift_changes"]
 

@@ -21,9 +21,9 @@ from aurora.observe.snapshot import FleetSnapshot, ModelObservation
 from aurora.planner.routing.audit import violations
 from aurora.planner.routing.given import RoutingInput
 from aurora.planner.routing.shift import away, goal
-from aurora.planner.routing.sources import Hold
+from aurora.planner.routing.wanted import Hold
 from aurora.reasons import ConditionReason as Reason
-from aurora.resources import Condition, ConditionType, DecisionObject
+from aurora.resources import Condition, ConditionType, DecisionObject, remove_condition
 from aurora.resources.vocabulary import ConditionStatus
 
 __all__ = ["audit_of", "routing_conditions"]
@@ -35,15 +35,18 @@ _BAD: Final = {
     ConditionType.PAUSED: TRUE,
     ConditionType.EXTERNALLY_REVERTED: TRUE,
     ConditionType.METRICS_AVAILABLE: FALSE,
+    ConditionType.ROUTERS_FED: FALSE,
 }
 
 
-def routing_conditions(
+def routing_conditions(  # noqa: PLR0913  # what a condition is made of
     observation: ModelObservation,
     given: RoutingInput,
     snapshot: FleetSnapshot,
     decisions: Sequence[DecisionObject],
     reverted: int,
+    *,
+    fed: Fact | None = None,
 ) -> tuple[Condition, ...]:
     """Every condition that holds now, `Ready` first; see `routing_status_of` for the arguments."""
     routing = given.facts
@@ -56,8 +59,12 @@ def routing_conditions(
         paused_fact(observation, snapshot),
         pending_fact(decisions),
         _reverted(routing, reverted),
+        *([] if fed is None else [fed]),
     ]
-    return with_facts(routing.policy, (ready_fact(facts, _BAD), *facts), at=snapshot.at)
+    made = with_facts(routing.policy, (ready_fact(facts, _BAD), *facts), at=snapshot.at)
+    if routing.policy.spec.router is None:
+        return remove_condition(made, ConditionType.ROUTERS_FED)
+    return made
 
 
 def _accepted(routing: RoutingFacts) -> Fact:

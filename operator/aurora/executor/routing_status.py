@@ -10,8 +10,10 @@ from decimal import Decimal
 from typing import Final
 
 from aurora.deliberation import failed_backends
+from aurora.executor.conditions import Fact
 from aurora.executor.entries import ledger_entries
 from aurora.executor.projections import number
+from aurora.executor.routing_comparison import comparison_of
 from aurora.executor.routing_conditions import audit_of, routing_conditions
 from aurora.executor.status import summary_of
 from aurora.observe.backends import BackendFacts
@@ -20,10 +22,11 @@ from aurora.observe.snapshot import FleetSnapshot, ModelObservation
 from aurora.planner.routing.given import RoutingInput
 from aurora.planner.routing.points import moved
 from aurora.planner.routing.shift import LEAST_MOVED, MEASURED_REASONS, goal
-from aurora.planner.routing.sources import Hold
+from aurora.planner.routing.wanted import Hold
 from aurora.resources import BackendStatus, DecisionObject, RoutingPolicyStatus
 from aurora.resources.modeldeployment import RECENT_DECISIONS
 from aurora.resources.routing_policy_parts import Strategy
+from aurora.state.routing_memory import RoutingMemory
 
 __all__ = ["routing_status_of"]
 
@@ -31,15 +34,17 @@ TOLD_EVERY_S: Final = 60.0
 MUCH: Final = Decimal("0.25")
 """A number that changed by this part is told anew."""
 _MEASURED: Final = ("latency_p95", "error_ratio", "request_rate")
-_EXPLORE: Final = frozenset({Strategy.LATENCY_WEIGHTED, Strategy.LOAD_BALANCED})
+_EXPLORE: Final = frozenset({Strategy.LATENCY_WEIGHTED, Strategy.LOAD_BALANCED, Strategy.LEARNED})
 
 
-def routing_status_of(
+def routing_status_of(  # noqa: PLR0913 - everything that is told of a policy, by name
     observation: ModelObservation,
     snapshot: FleetSnapshot,
     decisions: Sequence[DecisionObject],
     *,
     reverted: int = 0,
+    fed: Fact | None = None,
+    learned: RoutingMemory | None = None,
 ) -> RoutingPolicyStatus | None:
     """The status that a reader should see now; None of what is no policy.
 
@@ -48,21 +53,24 @@ def routing_status_of(
         snapshot: the whole fleet, for the kill switch and the time.
         decisions: of this policy, newest first.
         reverted: writes of ours that another manager took back lately.
+        fed: what is known of the routers' ConfigMap; None leaves what was told of it.
+        learned: what the strategy Learned learned.
     """
     routing = observation.routing
     if routing is None:
         return None
     past = failed_backends(ledger_entries(decisions), snapshot.at)
-    given = RoutingInput(routing, snapshot.at, past)
+    given = RoutingInput(routing, snapshot.at, past, learned)
     shown = tuple(summary_of(one) for one in decisions[:RECENT_DECISIONS])
     before = routing.policy.status
     wanted = _wanted(given, before)
     made = RoutingPolicyStatus(
         observed_generation=routing.policy.metadata.generation,
-        conditions=routing_conditions(observation, given, snapshot, decisions, reverted),
+        conditions=routing_conditions(observation, given, snapshot, decisions, reverted, fed=fed),
         weights=_text(given.now) if routing.route is not None else None,
         wanted=_text(wanted) if routing.route is not None else None,
         backends=tuple(_backend(one, given, wanted) for one in routing.backends),
+        comparison=comparison_of(given, before.comparison),
         measured_at=datetime.fromtimestamp(int(snapshot.at), UTC),
         last_decision=shown[0] if shown else None,
         recent_decisions=shown,

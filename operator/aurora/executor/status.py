@@ -13,8 +13,10 @@ from aurora.executor.projections import number
 from aurora.observe.sample import UNITS, Sample, Signal
 from aurora.observe.snapshot import FleetSnapshot, ModelObservation
 from aurora.resources import (
+    Condition,
     DecisionObject,
     DecisionSummary,
+    ModelDeployment,
     ModelDeploymentStatus,
     ReplicaCounts,
     SignalStatus,
@@ -58,13 +60,30 @@ def status_of(
     shown = tuple(summary_of(one) for one in decisions[:RECENT_DECISIONS])
     previous = model.status.last_decision
     fresh = not shown or previous is None or previous.name != shown[0].name
+    conditions = conditions_of(observation, state, snapshot, decisions, reverted)
+    if not shown and _stands(model, state, conditions):
+        return model.status
     return ModelDeploymentStatus(
         observed_generation=model.metadata.generation,
-        conditions=conditions_of(observation, state, snapshot, decisions, reverted),
+        conditions=conditions,
         replicas=_replicas(state, decisions),
         signals=_signals(state) if fresh and shown else model.status.signals,
         last_decision=shown[0] if shown else None,
         recent_decisions=shown,
+    )
+
+
+def _stands(model: ModelDeployment, state: SystemState, conditions: tuple[Condition, ...]) -> bool:
+    """Whether the status of a model without decisions says everything already: nearly always."""
+    old, counts = model.status, model.status.replicas
+    return (
+        old.observed_generation == model.metadata.generation
+        and old.conditions is conditions
+        and counts is not None
+        and (counts.current, counts.ready, counts.desired)
+        == (state.replicas.spec, state.replicas.ready, None)
+        and old.last_decision is None
+        and not old.recent_decisions
     )
 
 

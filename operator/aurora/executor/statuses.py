@@ -5,7 +5,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from aurora.containment import contained
+from aurora.executor.conditions import Fact
 from aurora.executor.reverts import Reverts
+from aurora.executor.router_feed import RouterFeed
 from aurora.executor.routing_status import routing_status_of
 from aurora.executor.status import status_of
 from aurora.executor.subjects import Subject, ref_of_subject, subject_of
@@ -22,6 +24,8 @@ from aurora.telemetry import Telemetry
 __all__ = ["Statuses", "just_routed", "newest_first"]
 
 PARALLEL_WRITES = 32
+HELD_BACK = 10 * PARALLEL_WRITES
+"""Statuses that wait to be written: the first ones of 10,000 models would be 100 MB at once."""
 BREATH = 200
 """Statuses compared before the event loop gets a turn: the Lease must not wait for 10,000."""
 
@@ -30,12 +34,19 @@ class Statuses:
     """Compares and writes; 32 at a time, so that a fleet that changes at once is told quickly."""
 
     def __init__(
-        self, writer: Writer, fleet: Fleet, reverts: Reverts, telemetry: Telemetry
+        self,
+        writer: Writer,
+        fleet: Fleet,
+        reverts: Reverts,
+        telemetry: Telemetry,
+        *,
+        routers: RouterFeed,
     ) -> None:
         self._writer = writer
         self._fleet = fleet
         self._reverts = reverts
         self._telemetry = telemetry
+        self._routers = routers
 
     async def write(
         self,
@@ -55,11 +66,21 @@ class Statuses:
                 found = by_model.get(key, ())
                 reverted = self._reverts.count(key, snapshot.monotonic)
                 if observation.routing is not None:
-                    status = _policy_news(observation, snapshot, found, reverted)
+                    status = _policy_news(
+                        observation,
+                        state,
+                        snapshot,
+                        found,
+                        reverted=reverted,
+                        fed=self._routers.fact(key),
+                    )
                 else:
                     status = _model_news(observation, state, snapshot, found, reverted)
                 if status is not None:
                     work.append(self._one(gate, snapshot, key, status))
+            if len(work) >= HELD_BACK:
+                await asyncio.gather(*work)
+                work.clear()
         await asyncio.gather(*work)
 
     async def _one(
@@ -96,20 +117,31 @@ def _model_news(
 ) -> dict[str, Any] | None:
     """The status to write, None while the one that stands there says the same."""
     status = status_of(observation, state, snapshot, decisions, reverted=reverted)
-    return status.to_kubernetes() if status != observation.model.status else None
+    old = observation.model.status
+    return None if status is old or status == old else status.to_kubernetes()
 
 
-def _policy_news(
+def _policy_news(  # noqa: PLR0913 - what a status may depend on
     observation: ModelObservation,
+    state: SystemState,
     snapshot: FleetSnapshot,
     decisions: Sequence[DecisionObject],
+    *,
     reverted: int,
+    fed: Fact | None,
 ) -> dict[str, Any] | None:
     """The same of a RoutingPolicy; one that was let go in this cycle is gone by now."""
     routing = observation.routing
     if routing is None or routing.policy.metadata.deletion_timestamp is not None:
         return None
-    status = routing_status_of(observation, snapshot, decisions, reverted=reverted)
+    status = routing_status_of(
+        observation,
+        snapshot,
+        decisions,
+        reverted=reverted,
+        fed=fed,
+        learned=state.memory.routing,
+    )
     if status is None or status == routing.policy.status:
         return None
     return status.to_kubernetes()

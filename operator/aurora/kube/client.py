@@ -52,7 +52,9 @@ class KubeClient:
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.connection = connection or Connection()
-        self._transport = Transport(self.connection, observer=observer, retries=retries, rng=rng)
+        self._transport = Transport(
+            self.connection, observer=observer, retries=retries, rng=rng, monotonic=monotonic
+        )
         self._discovery = Discovery(self._send, monotonic)
 
     async def __aenter__(self) -> Self:

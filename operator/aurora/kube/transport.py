@@ -3,8 +3,9 @@
 import asyncio
 import json
 import random
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,9 +13,10 @@ import aiohttp
 from kubernetes.aio.client import ApiClient
 
 from aurora.errors import ClusterError, UnavailableError
+from aurora.kube.asked import AskedToWait
 from aurora.kube.connection import Connection
 from aurora.kube.counter import RequestCounter, RequestObserver
-from aurora.kube.kinds import Kind
+from aurora.kube.kinds import LEASE, Kind
 from aurora.kube.refusals import refusal, unreachable
 
 __all__ = ["JSON", "Request", "Retries", "Transport"]
@@ -40,6 +42,15 @@ class Request:
 
     def __str__(self) -> str:
         return f"{self.verb} {self.path}"
+
+    @property
+    def may_wait(self) -> bool:
+        """A write that waits when writes are asked to.
+
+        The Lease does not: the API server keeps a queue of its own for it, and to lose it would
+        cost more than one small write.
+        """
+        return self.method != "GET" and self.kind != LEASE
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +79,13 @@ class Transport:
     """Sends requests over one pool of connections.
 
     Reads are repeated on 429, 5xx and broken connections; writes never are, because a write whose
-    answer was lost may have been done. A 401 reads the credentials anew and repeats any request
-    once: it was refused before anything was done.
+    answer was lost may have been done. Where the server said Retry-After, no write is sent earlier:
+    it waits for up to `cap_s`, and is refused unsent where that is too short or would take half of
+    its time. A 401 reads the credentials anew and repeats any request once: it was refused before
+    anything was done.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913
         self,
         connection: Connection,
         *,
@@ -80,12 +93,15 @@ class Transport:
         retries: Retries | None = None,
         rng: random.Random | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._connection = connection
         self._observer = observer or RequestCounter()
         self._retries = retries or Retries()
         self._rng = rng or random.Random()  # noqa: S311
         self._sleep = sleep
+        self._monotonic = monotonic
+        self._asked = AskedToWait(monotonic)
         self._api: ApiClient | None = None
 
     async def close(self) -> None:
@@ -99,11 +115,14 @@ class Transport:
         Raises:
             ClusterError: one of its subclasses, see `aurora.kube.refusals`.
         """
+        if request.may_wait:
+            request = await self._in_turn(request)
         attempt = 1
         while True:
             try:
                 return await self._authorized(request)
             except UnavailableError as error:
+                self._asked.note(error.retry_after)
                 if request.method != "GET":
                     raise
                 wait = self._retries.wait_s(attempt, error.retry_after, self._rng)
@@ -111,6 +130,21 @@ class Transport:
                     raise
             await self._sleep(wait)
             attempt += 1
+
+    async def _in_turn(self, request: Request) -> Request:
+        """Wait as the server asked; what is left of the request's time is in the answer."""
+        began = self._monotonic()
+        left = self._asked.left_s()
+        if left <= 0:
+            return request
+        if left > min(self._retries.cap_s, request.timeout_s / 2):
+            raise UnavailableError(
+                f"{request}: not sent: the API server asked to wait {left:.0f} s more",
+                retry_after=left,
+            )
+        await self._sleep(left + self._rng.uniform(0, self._retries.base_s))
+        taken = self._monotonic() - began
+        return replace(request, timeout_s=max(0.1, request.timeout_s - taken))
 
     async def _authorized(self, request: Request) -> Any:
         status, body, headers = await self._exchange(request)

@@ -15,17 +15,24 @@ class QueryAnswer:
         rows: objects with `metric` (labels) and `value` (evaluation time, number as text). They
             can be walked more than once.
         warnings: why the source holds the answer for incomplete.
+        evaluated_at: when, by the source's clock in seconds since the epoch; None without rows.
     """
 
     rows: Iterable[Mapping[str, Any]]
     warnings: tuple[str, ...] = ()
+    evaluated_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class QueryFailure:
-    """Why there is no answer; one line, without secrets."""
+    """Why there is no answer; one line, without secrets.
+
+    Attributes:
+        stale: there was one, of the past.
+    """
 
     reason: str
+    stale: bool = False
 
 
 class MetricsSource(Protocol):

@@ -97,7 +97,7 @@ def read_custom(
 ) -> Reading:
     """The one number that an own query answers. How many requests are behind it is not known."""
     if isinstance(answer, QueryFailure):
-        return Missing(Gap.QUERY_FAILED, answer.reason)
+        return Missing(Gap.STALE if answer.stale else Gap.QUERY_FAILED, answer.reason)
     try:
         values = _values(answer, VALUE)
         stamps = _values(answer, AT)

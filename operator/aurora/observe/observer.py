@@ -17,7 +17,8 @@ from aurora.observe.view import Key, MetricsView, Wanted
 __all__ = ["Observer"]
 
 _ALWAYS = frozenset(Signal) - {Signal.ACCURACY, Signal.DRIFT_SCORE}
-_QUALITY = frozenset({Signal.ACCURACY, Signal.DRIFT_SCORE})
+_WITH_QUALITY = frozenset(Signal)
+_NO_QUERIES: Mapping[Signal, str] = {}
 
 
 class Metrics(Protocol):
@@ -117,14 +118,15 @@ def _with_fallback(cluster: ClusterView) -> frozenset[str]:
 
 
 def _wanted(one: ModelObservation, *, fallback: bool) -> Wanted:
-    spec = one.model.spec
-    queries = spec.metrics.queries.by_signal() if spec.metrics.queries is not None else {}
-    ready = sum(pod.ready and not pod.deleting for pod in one.pods)
+    spec, own = one.model.spec, one.model.spec.metrics.queries
+    ready = sum([pod.ready and not pod.deleting for pod in one.pods])
     drifts = spec.objectives.accuracy_percent is not None
     return Wanted(
         engine=spec.engine.value,
-        signals=_ALWAYS | _QUALITY if drifts else _ALWAYS,
-        queries={Signal(name): text for name, text in queries.items()},
+        signals=_WITH_QUALITY if drifts else _ALWAYS,
+        queries=_NO_QUERIES
+        if own is None
+        else {Signal(name): text for name, text in own.by_signal().items()},
         min_samples=spec.metrics.min_samples,
         ready_pods=None if fallback else ready,
         armed=one.target.armed if one.target is not None else None,

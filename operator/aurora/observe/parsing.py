@@ -32,10 +32,10 @@ def parsed_answer(body: bytes) -> QueryAnswer:
     start, last = body.find(_RESULT) + len(_RESULT), body.rfind(_BETWEEN)
     if len(body) <= PIECE_BYTES or not len(_RESULT) <= start < last:
         rows, warnings = _envelope(body)
-        return QueryAnswer(rows=rows, warnings=warnings)
+        return QueryAnswer(rows, warnings, _evaluated_at(rows))
     # Without all rows but the last it is still an answer, and tells what is said of all of them.
     tail, warnings = _envelope(body[:start] + body[last + 2 :])
-    return QueryAnswer(rows=_Pieces(body, start, last + 1, tail), warnings=warnings)
+    return QueryAnswer(_Pieces(body, start, last + 1, tail), warnings, _evaluated_at(tail))
 
 
 def _envelope(body: bytes) -> tuple[list[Mapping[str, Any]], tuple[str, ...]]:
@@ -52,6 +52,14 @@ def _envelope(body: bytes) -> tuple[list[Mapping[str, Any]], tuple[str, ...]]:
     if not isinstance(result, list):
         raise MetricsError("the answer holds no list of series")
     return result, tuple(str(text) for text in answer.get("warnings") or ())
+
+
+def _evaluated_at(rows: list[Mapping[str, Any]]) -> float | None:
+    """The time of one row, which is that of all; a row that is none is told of where it is read."""
+    try:
+        return float(rows[-1]["value"][0])
+    except (LookupError, TypeError, ValueError):
+        return None
 
 
 class _Pieces:

@@ -15,6 +15,7 @@ from urllib3.util.retry import Retry
 from aurora.errors import ConfigurationError, MetricsError
 from aurora.observe.answers import QueryAnswer, QueryFailure
 from aurora.observe.parsing import parsed_answer
+from aurora.observe.punctual import KEPT_S, ServerClock
 
 __all__ = ["PrometheusClient", "PrometheusSettings", "parsed_answer"]
 
@@ -36,6 +37,8 @@ class PrometheusSettings:
         max_response_bytes: of one answer, unpacked; 10,000 workloads with 20 signals are 40 MB.
         retries: further attempts on a refused connection or 429, 502, 503, 504. Reading twice
             is harmless.
+        stale_after_s: an answer that was evaluated so long before it was asked for is of the past:
+            something on the way repeats old answers. As for samples, see `MetricsSettings`.
     """
 
     url: str
@@ -51,6 +54,7 @@ class PrometheusSettings:
     concurrency: int = 4
     max_response_bytes: int = 64 * 1024 * 1024
     retries: int = 1
+    stale_after_s: float = 90.0
 
     def __post_init__(self) -> None:
         if not self.url.startswith(("http://", "https://")):
@@ -172,13 +176,33 @@ class PrometheusClient:
             session=session,
             retry=_retries(settings.retries),
         )
+        self._server_clock = ServerClock(max(KEPT_S, 2 * settings.stale_after_s))
         self.queries_sent = 0
 
     async def fetch(self, queries: Mapping[str, str]) -> dict[str, QueryAnswer | QueryFailure]:
         """Answer every query by its name, within the deadline; never raises for one of them."""
-        expires = self._monotonic() + self._settings.deadline_s
+        sent = self._monotonic()
+        expires = sent + self._settings.deadline_s
         answers = await asyncio.gather(*(self._one(text, expires) for text in queries.values()))
-        return dict(zip(queries, answers, strict=True))
+        received = self._monotonic()
+        checked = [self._of_now(one, sent=sent, received=received) for one in answers]
+        return dict(zip(queries, checked, strict=True))
+
+    def _of_now(
+        self, answer: QueryAnswer | QueryFailure, *, sent: float, received: float
+    ) -> QueryAnswer | QueryFailure:
+        """The answer, unless it is one of the past that is told again."""
+        if isinstance(answer, QueryFailure) or answer.evaluated_at is None:
+            return answer
+        late = self._server_clock.late_s(answer.evaluated_at, sent=sent)
+        self._server_clock.saw(answer.evaluated_at, received=received)
+        if late <= self._settings.stale_after_s:
+            return answer
+        return QueryFailure(
+            f"the answer is {late:.0f} s old: a proxy or cache on the way repeats old answers, "
+            "or the clock of Prometheus was set back",
+            stale=True,
+        )
 
     async def _one(self, query: str, expires: float) -> QueryAnswer | QueryFailure:
         self.queries_sent += 1

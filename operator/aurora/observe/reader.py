@@ -1,15 +1,16 @@
 """Reads the metrics of the whole fleet, once per cycle: plan, ask, tabulate, read."""
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from aurora.observe.answers import MetricsSource, QueryAnswer, QueryFailure
 from aurora.observe.custom import CustomPlan, custom_name, plan_custom, read_custom
+from aurora.observe.plain import read_signals
 from aurora.observe.queries.fleet import fleet_queries
 from aurora.observe.queries.preset import Batch, Source
 from aurora.observe.queries.promql import workload_key, workload_of
 from aurora.observe.queries.settings import MetricsSettings
-from aurora.observe.readings import Terms, read_pod, read_signal
+from aurora.observe.readings import Terms, read_pod
 from aurora.observe.sample import Gap, Missing, Reading, Signal
 from aurora.observe.snapshot import PodReading, SourceFacts
 from aurora.observe.table import Facet, Table, Tags, facet_of, tabulate
@@ -19,7 +20,9 @@ from aurora.observe.view import (
     ResolvedQueries,
     Wanted,
     WorkloadReadings,
+    chosen,
     engine_of,
+    groups_of,
     sources_of,
 )
 
@@ -55,7 +58,7 @@ class MetricsReader:
         )
         requests = fleet_queries(
             self._settings,
-            sorted({source for want in wanted.values() for source in _needed(want)}),
+            sorted({source for want in _kinds(wanted.values()) for source in _needed(want)}),
             namespaces=[namespace for namespace, _ in wanted],
             per_pod=sorted(key for key, want in wanted.items() if want.per_pod)[:_MAX_PER_POD],
             named=sorted(key for key, want in wanted.items() if want.names),
@@ -71,6 +74,12 @@ class MetricsReader:
             if place % _BREATH == _BREATH - 1:
                 await asyncio.sleep(0)
         return MetricsView(at, workloads, facts)
+
+
+def _kinds(wanted: Iterable[Wanted]) -> Iterable[Wanted]:
+    """One of each kind that may need other exporters: most of a fleet are of a handful."""
+    kinds = {(w.engine, w.signals, w.armed, frozenset(w.queries)): w for w in wanted}
+    return kinds.values()
 
 
 def _needed(want: Wanted) -> Iterator[Source]:
@@ -116,33 +125,30 @@ class _Cycle:
         own = {signal: self._own(key, signal) for signal in want.signals if signal in want.queries}
         signals: dict[Signal, Reading] = dict(own)
         counts: dict[Signal, float] = {}
-        sources: dict[Signal, Source] = {}
+        choice: list[tuple[frozenset[Signal], Source]] = []
         terms = Terms(self._at, self._settings, want.min_samples)
-        facets = self._facets(row, want)
-        for signal in want.signals - own.keys():
-            facet = facets[sources_of(signal, engine_of(want), want.armed)]
+        tags = self._table.workloads.get(row, {})
+        wanted = frozenset(want.signals - own.keys()) if own else frozenset(want.signals)
+        for sources, group in groups_of(wanted, engine_of(want), want.armed):
+            facet = self._choose(tags, sources, want)
             if facet is None:
                 detail = f"engine {want.engine} has no preset for it: set an own query"
-                signals[signal] = Missing(Gap.UNSUPPORTED, detail)
+                signals |= dict.fromkeys(group, Missing(Gap.UNSUPPORTED, detail))
                 continue
-            sources[signal] = facet.preset.source
-            signals[signal], count = read_signal(self._table, row, signal, facet, terms)
-            if count is not None:
-                counts[signal] = count
+            choice.append((group, facet.preset.source))
+            found, behind = read_signals(self._table, row, group, facet, terms)
+            signals |= found
+            counts |= behind
         return WorkloadReadings(
             signals=signals,
-            queries=ResolvedQueries(self._settings, key, sources, self._own_texts(key)),
+            queries=ResolvedQueries(
+                self._settings, key, chosen(tuple(choice)), self._own_texts(key)
+            ),
             counts=counts,
             pods_reporting=self._reporting(row, want),
             pods=self._pod_readings(row, want),
             model_names=self._names(row, want),
         )
-
-    def _facets(self, row: Key, want: Wanted) -> dict[tuple[Source, ...], Facet | None]:
-        """The exporter to read, for each set of exporters that some signal may come from."""
-        tags, engine = self._table.workloads.get(row, {}), engine_of(want)
-        among = {sources_of(signal, engine, want.armed) for signal in want.signals}
-        return {sources: self._choose(tags, sources, want) for sources in among}
 
     def _choose(self, tags: Tags, sources: tuple[Source, ...], want: Wanted) -> Facet | None:
         """The first exporter that is there, else the last; an armed cache counts when it stopped.

@@ -7,24 +7,30 @@ stale, there was no traffic, the number is no number, too few requests are behin
 
 import math
 from collections.abc import Iterable
+from functools import cache
 from typing import NamedTuple
 
 from aurora.observe.queries.fleet import AT, route, signal_tag
-from aurora.observe.queries.preset import Batch, Source
+from aurora.observe.queries.preset import Batch, Preset, Source
 from aurora.observe.queries.settings import MetricsSettings
 from aurora.observe.sample import UNITS, Gap, Missing, Reading, Sample, Signal
 from aurora.observe.snapshot import PodReading
 from aurora.observe.table import Facet, Table, Tags
 
 __all__ = [
+    "BOUNDED",
+    "GAUGES",
+    "PERCENTILES",
+    "TOLERANCE",
     "Terms",
     "fault_of",
+    "never_scraped",
     "read_pod",
     "read_signal",
 ]
 
-_PERCENTILES = {Signal.LATENCY_P95, Signal.TTFT_P95, Signal.TPOT_P95}
-_GAUGES = {
+PERCENTILES = {Signal.LATENCY_P95, Signal.TTFT_P95, Signal.TPOT_P95}
+GAUGES = {
     Signal.RUNNING,
     Signal.WAITING,
     Signal.KV_CACHE_RATIO,
@@ -35,8 +41,8 @@ _GAUGES = {
 }
 # Use is set against the request where a container has no limit, so it may pass 1.
 _UNBOUNDED_RATIOS = {Signal.CPU_RATIO, Signal.MEMORY_RATIO}
-_BOUNDED = frozenset(s for s in Signal if UNITS[s] == "ratio") - _UNBOUNDED_RATIOS
-_TOLERANCE = 1e-6  # of ratios, for rounding
+BOUNDED = frozenset(s for s in Signal if UNITS[s] == "ratio") - _UNBOUNDED_RATIOS
+TOLERANCE = 1e-6  # of ratios, for rounding
 
 
 class Terms(NamedTuple):
@@ -123,7 +129,8 @@ def _failed(table: Table, batches: Iterable[Batch]) -> Missing | None:
     broken = next((batch for batch in batches if batch in table.failures), None)
     if broken is None:
         return None
-    return Missing(Gap.QUERY_FAILED, f"{broken}: {table.failures[broken]}")
+    gap = Gap.STALE if broken in table.stale else Gap.QUERY_FAILED
+    return Missing(gap, f"{broken}: {table.failures[broken]}")
 
 
 def _warned(table: Table, batches: Iterable[Batch]) -> bool:
@@ -147,7 +154,7 @@ def _read(asked: _Asked) -> Reading:
     return fault or Sample(
         value,
         terms.at - facet.age_s,
-        0.0 if asked.signal in _GAUGES else float(terms.settings.window_s),
+        0.0 if asked.signal in GAUGES else float(terms.settings.window_s),
         asked.requests,
         asked.partial,
     )
@@ -162,11 +169,7 @@ def _not_there(asked: _Asked) -> Missing | None:
             "leave one ServiceMonitor, PodMonitor or replica",
         )
     if facet.at is None and asked.value is None:
-        return Missing(
-            Gap.NO_DATA,
-            f"no series {facet.preset.alive} for this workload: is it scraped with the labels "
-            "namespace and pod?",
-        )
+        return never_scraped(facet.preset)
     if facet.at is None:
         return Missing(Gap.STALE, f"{source} is no longer scraped; what is left is of the past")
     if facet.age_s > asked.terms.settings.stale_after_s:
@@ -177,6 +180,19 @@ def _not_there(asked: _Asked) -> Missing | None:
             f"no pod answers the scrape of {source}; the last was {facet.age_s:.0f} s ago",
         )
     return None
+
+
+def never_scraped(preset: Preset) -> Missing:
+    """One object for all workloads: in a fleet there are tens of thousands of them."""
+    return _never_scraped(preset.alive)
+
+
+@cache
+def _never_scraped(alive: str) -> Missing:
+    return Missing(
+        Gap.NO_DATA,
+        f"no series {alive} for this workload: is it scraped with the labels namespace and pod?",
+    )
 
 
 def _no_traffic(signal: Signal, value: float, count: float | None, terms: Terms) -> Missing | None:
@@ -192,14 +208,14 @@ def fault_of(signal: Signal, value: float) -> Missing | None:
         return Missing(Gap.NOT_FINITE, f"{signal} is {value}")
     if value < 0:
         return Missing(Gap.NOT_FINITE, f"{signal} is {value:g} {UNITS[signal]}, below 0")
-    if signal in _BOUNDED and value > 1 + _TOLERANCE:
+    if signal in BOUNDED and value > 1 + TOLERANCE:
         return Missing(Gap.NOT_FINITE, f"{signal} is {value:g}; a ratio is at most 1")
     return None
 
 
 def _too_few(asked: _Asked) -> Missing | None:
     count, terms = asked.requests, asked.terms
-    if asked.signal not in _PERCENTILES or count is None or count >= terms.min_samples:
+    if asked.signal not in PERCENTILES or count is None or count >= terms.min_samples:
         return None
     return Missing(
         Gap.NO_DATA,

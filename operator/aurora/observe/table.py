@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, NamedTuple
 
 from aurora.observe.answers import QueryAnswer, QueryFailure
@@ -30,6 +31,7 @@ class Table:
         names: (namespace, workload) to the names that models are served under.
         doubled: (namespace, workload, tag) that an answer held twice.
         failures: batch to why it has no answer.
+        stale: batches among them that were answered with the past.
         warnings: batch to what the source said.
         evaluated_at: Prometheus' clock, seconds since the epoch.
     """
@@ -39,6 +41,7 @@ class Table:
     names: dict[tuple[str, str], set[str]] = field(default_factory=dict)
     doubled: set[tuple[str, str, str]] = field(default_factory=set)
     failures: dict[str, str] = field(default_factory=dict)
+    stale: set[str] = field(default_factory=set)
     warnings: dict[str, tuple[str, ...]] = field(default_factory=dict)
     evaluated_at: float | None = None
 
@@ -51,6 +54,7 @@ def tabulate(answers: dict[str, QueryAnswer | QueryFailure], settings: MetricsSe
         answer = answers.pop(name)
         if isinstance(answer, QueryFailure):
             table.failures[name] = answer.reason
+            table.stale.update({name} if answer.stale else ())
             continue
         if answer.warnings:
             table.warnings[name] = answer.warnings
@@ -123,15 +127,21 @@ class Facet(NamedTuple):
     short: bool
 
 
+@cache
+def _facet_tags(source: Source) -> tuple[str, str, str]:
+    return signal_tag(source, AT), signal_tag(source, PODS), signal_tag(source, COPIES)
+
+
 def facet_of(table: Table, tags: Tags, source: Source, ready_pods: int | None = None) -> Facet:
-    at = _finite(tags.get(signal_tag(source, AT)))
+    newest, reporting, copies = _facet_tags(source)
+    at = _finite(tags.get(newest))
     age = math.inf if at is None or table.evaluated_at is None else table.evaluated_at - at
-    pods = int(_finite(tags.get(signal_tag(source, PODS))) or 0)
+    pods = int(_finite(tags.get(reporting)) or 0)
     return Facet(
         preset=PRESETS[source],
         at=at,
         pods=pods,
-        times=int(_finite(tags.get(signal_tag(source, COPIES))) or 1),
+        times=int(_finite(tags.get(copies)) or 1),
         age_s=max(0.0, age),
         short=ready_pods is not None and pods < ready_pods,
     )

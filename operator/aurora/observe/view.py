@@ -16,7 +16,9 @@ __all__ = [
     "ResolvedQueries",
     "Wanted",
     "WorkloadReadings",
+    "chosen",
     "engine_of",
+    "groups_of",
     "sources_of",
 ]
 
@@ -86,6 +88,23 @@ class ResolvedQueries(Mapping[Signal, str]):
 
     def __len__(self) -> int:
         return len(self._own.keys() | self._sources.keys())
+
+
+@cache
+def groups_of(
+    signals: frozenset[Signal], engine: Source | None, armed: bool | None
+) -> tuple[tuple[tuple[Source, ...], frozenset[Signal]], ...]:
+    """The signals by the exporters that may have them: workloads of one kind share the answer."""
+    found: dict[tuple[Source, ...], set[Signal]] = {}
+    for signal in signals:
+        found.setdefault(sources_of(signal, engine, armed), set()).add(signal)
+    return tuple((sources, frozenset(group)) for sources, group in found.items())
+
+
+@cache
+def chosen(choice: tuple[tuple[frozenset[Signal], Source], ...]) -> Mapping[Signal, Source]:
+    """The exporter of each signal, one object for all workloads that have the same."""
+    return {signal: source for group, source in choice for signal in group}
 
 
 @dataclass(frozen=True, slots=True)

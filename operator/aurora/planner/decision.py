@@ -5,6 +5,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
 
 from aurora.observe.facts import ObjectKey
 from aurora.observe.sample import Signal
@@ -13,6 +14,8 @@ from aurora.planner.reasons import PlanReason
 from aurora.resources.vocabulary import Action
 
 __all__ = [
+    "WEIGHT",
+    "WHOLE",
     "Alternative",
     "Candidate",
     "Decision",
@@ -23,6 +26,12 @@ __all__ = [
     "TargetRef",
     "fingerprint",
 ]
+
+
+WEIGHT: Final = "weight."
+"""Parameters of a shift are named weight.BACKEND."""
+WHOLE: Final = 100
+"""Weights that AURORA sets are points of one whole."""
 
 
 class Direction(StrEnum):

@@ -59,6 +59,8 @@ class PlanReason(StrEnum):
     """Some backends answer faster than others."""
     LOAD_UNEVEN = "LoadUneven"
     """The pods of some backends carry more load than those of others."""
+    WEIGHTS_LEARNED = "WeightsLearned"
+    """Other weights earn more reward, as far as was learned."""
     ROLLOUT_STEP = "RolloutStep"
     """The next step of a canary or an A/B test is due."""
     EXPLORATION = "Exploration"

@@ -7,9 +7,11 @@ from typing import Final
 from aurora.observe.sample import Sample, Signal
 from aurora.planner.decision import Candidate, Direction, Effect, Evidence, Rollback
 from aurora.planner.inputs import Doubt, PlanInput, confidence_from, evidence_of, less
+from aurora.planner.lasting import lasts_above
 from aurora.planner.priority import Priority
 from aurora.planner.reasons import OUTAGES, PlanReason
 from aurora.resources.vocabulary import Action
+from aurora.state.history import values_of
 from aurora.state.interval import normal_quantile
 
 __all__ = [
@@ -24,6 +26,12 @@ __all__ = [
 _LOWER_BOUND: Final = normal_quantile(0.9)
 LEAST_FAILED: Final = 5.0
 """Requests that have to fail before their share is looked at."""
+USUAL_FACTOR: Final = 2.0
+"""A share of errors is a failure at once when it is above the threshold by this multiple of what
+the model fails by anyway; otherwise when it lasts. Noise with a mean of 2 % that is drawn anew
+every 30 s reaches 12 % in a window of 120 s now and then (docs/simulator.md)."""
+FAILING_FOR_S: Final = 300.0
+"""What lasts so long is no noise: Flagger's tutorials wait as long, 5 checks of 1 minute."""
 MOST_DOUBLINGS: Final = 6
 """The wait before the next way back doubles with each failure, up to 64 times."""
 
@@ -53,7 +61,7 @@ def surely_above(limit: float, reading: Sample) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """The primary fails its callers."""
+    """A model, or a backend of a policy, fails its callers."""
 
     reason: PlanReason
     message: str
@@ -69,10 +77,12 @@ def failure_of(given: PlanInput) -> Failure | None:
 
 
 def server_errors(given: PlanInput) -> Failure | None:
-    """The share of server errors is above its threshold, beyond what luck explains."""
+    """The share of server errors is above its threshold, beyond luck and the usual noise."""
     limit = given.spec.triggers.error_rate_percent / 100
     reading = given.state.reading(Signal.SERVER_ERROR_RATIO)
     if not isinstance(reading, Sample) or not surely_above(limit, reading):
+        return None
+    if _is_noise(given, reading, limit):
         return None
     doubts = given.doubts_about(Signal.SERVER_ERROR_RATIO)
     if reading.samples is None:
@@ -83,6 +93,28 @@ def server_errors(given: PlanInput) -> Failure | None:
     )
     evidence = evidence_of(given, Signal.SERVER_ERROR_RATIO, threshold=limit)
     return Failure(PlanReason.SERVER_ERRORS, message, evidence, confidence_from(doubts))
+
+
+def _is_noise(given: PlanInput, reading: Sample, limit: float) -> bool:
+    """Whether a model that fails a little all along may fail so much for a moment only."""
+    usual = _usual_errors(given, reading, limit)
+    if usual <= 0.0 or surely_above(min(1.0, limit + USUAL_FACTOR * usual), reading):
+        return False
+    return not lasts_above(given, Signal.SERVER_ERROR_RATIO, limit, seconds=FAILING_FOR_S)
+
+
+def _usual_errors(given: PlanInput, reading: Sample, limit: float) -> float:
+    """The highest share, 0 to `limit`, of the minutes before the reading's window.
+
+    Only what counted as well then: a fault that goes on is never usual. While the fallback answers,
+    what is known is of the primary, and says nothing. 0 while nothing is known: then the threshold
+    alone stands.
+    """
+    if given.fallback_open:
+        return 0.0
+    before = given.at - (reading.window_s or 0.0)
+    errors = values_of(given.state.history, Signal.SERVER_ERROR_RATIO)
+    return max((value for at, value in errors if at < before and value <= limit), default=0.0)
 
 
 def _no_ready_endpoint(given: PlanInput) -> Failure | None:

@@ -8,7 +8,7 @@ from aurora.planner.decision import Candidate, Direction, Effect, Rollback
 from aurora.planner.inputs import Doubt, PlanInput, confidence_from, evidence_of
 from aurora.planner.priority import Priority
 from aurora.planner.reasons import PlanReason
-from aurora.planner.sizing import Sizing, size_down, size_up
+from aurora.planner.sizing import Sizing, enough, size_down, size_up
 from aurora.resources.vocabulary import Action
 from aurora.state.interval import Interval
 
@@ -55,12 +55,16 @@ def above_maximum(given: PlanInput) -> Candidate | None:
 
 def more_needed(given: PlanInput) -> Candidate | None:
     """The replicas cannot keep the objectives at the load to expect when new ones are ready."""
-    sizing = size_up(given)
     now = _base(given)
-    if sizing is None or now is None or given.replicas is None or _is_fault(given, sizing):
+    if now is None or given.replicas is None:
         return None
     # An autoscaler may stand far above its floor: the step is counted from there.
     most = max(now, given.replicas)
+    if _bounded(given, most) <= most and enough(given, most):  # most models in most cycles
+        return None
+    sizing = size_up(given)
+    if sizing is None or _is_fault(given, sizing):
+        return None
     wanted = _bounded(given, min(sizing.replicas, max(2 * most, most + MOST_AT_ONCE)))
     if wanted <= most or given.fallback_open:
         return None
@@ -155,7 +159,7 @@ def _bounded(given: PlanInput, wanted: int) -> int:
         floor = given.adopted_floor if given.adopted_floor is not None else scaler.floor
         low = low if scaler.is_of(given.observation.key) else max(low, floor)
         high = min(high, scaler.ceiling)
-    return min(max(wanted, low), max(low, high))
+    return min(max(wanted, low), high)  # a ceiling below the minimum is the harder bound
 
 
 def _step(given: PlanInput, now: int) -> int:

@@ -4,13 +4,12 @@ from collections.abc import Mapping
 from typing import Final
 
 from aurora.observe.sample import UNITS, Sample, Signal
-from aurora.planner.decision import Candidate, Direction, Effect, Evidence, Rollback
+from aurora.planner.decision import WEIGHT, Candidate, Direction, Effect, Evidence, Rollback
 from aurora.planner.inputs import Doubt, PlanInput, confidence_from, evidence_of, less
 from aurora.planner.priority import Priority
 from aurora.planner.reasons import OUTAGES, PlanReason
+from aurora.planner.route_rules import Failure
 from aurora.planner.routing.given import RoutingInput
-from aurora.planner.routing.health import Failure
-from aurora.planner.routing.past import WEIGHT
 from aurora.planner.routing.shift import Step, away, towards
 from aurora.resources.vocabulary import Action
 
@@ -26,7 +25,8 @@ def routing_input(given: PlanInput) -> RoutingInput | None:
     facts = given.observation.routing
     if facts is None or facts.route is None or facts.unresolved is not None or facts.rival:
         return None
-    return RoutingInput(facts, given.at, given.failed_backends)
+    learned = given.state.memory.routing
+    return RoutingInput(facts, given.at, given.failed_backends, learned)
 
 
 def backend_failed(given: PlanInput) -> Candidate | None:

@@ -9,12 +9,16 @@ from aurora.planner.inputs import Doubt, PlanInput
 from aurora.state.capacity import Bound, Sustainable, Unidentified
 from aurora.state.forecast import Forecast
 
-__all__ = ["Sizing", "size_down", "size_up"]
+__all__ = ["Sizing", "enough", "size_down", "size_up"]
 
 HEADROOM: Final = 0.1
 """Share of the sustainable load that stays free."""
-DOWN_HEADROOM: Final = 0.25
-"""The same when taking replicas away: the gap to HEADROOM keeps the two from chasing each other."""
+DOWN_HEADROOM: Final = 0.6
+"""The same when taking replicas away: the gap to HEADROOM keeps the two from chasing each other.
+
+A load may rise (1 - 0.1) / (1 - 0.6), 2.2 times, before replicas that were taken away are wanted
+back: a load that comes in bursts does 1.2 times, the gap of 0.25, every hour. In simulated days the
+larger gap left no step down reversed within two cold starts (docs/simulator.md)."""
 UP_PROBABILITY: Final = 0.8
 """The load stays inside the forecast's range with it: one load in ten is above."""
 DOWN_PROBABILITY: Final = 0.95
@@ -89,6 +93,20 @@ def size_up(given: PlanInput) -> Sizing | None:
     )
 
 
+def enough(given: PlanInput, replicas: int) -> bool:
+    """Whether `size_up` surely asks for no more than these replicas; False says nothing."""
+    state = given.state
+    if state.load.work is None or replicas < 1:
+        return False
+    forecast = state.forecast(horizon_s(given), UP_PROBABILITY)
+    if forecast is None:
+        return False
+    demand = max(forecast.high, state.load.demand or 0.0)
+    return state.capacity.carries(
+        state.objectives, demand / replicas, headroom=HEADROOM, probability=CURVE_PROBABILITY
+    )
+
+
 def _by_ratio(given: PlanInput, forecast: Forecast | None) -> Sizing | None:
     ratio, replicas = given.state.saturation.slo_ratio, given.replicas
     if ratio is None or replicas is None or ratio <= RATIO_UP:
@@ -123,9 +141,12 @@ def size_down(given: PlanInput) -> Sizing | None:
     sustainable = state.capacity.sustainable_load_per_replica(
         state.objectives, headroom=DOWN_HEADROOM
     )
-    if isinstance(sustainable, Unidentified) or sustainable.bound is Bound.AT_LEAST:
+    if isinstance(sustainable, Unidentified):
         return _down_by_ratio(given, forecast, demand)
     wanted = max(1, math.ceil(demand / sustainable.load))
+    # A load that was served well is known to be served, wherever the end may be.
+    if sustainable.bound is Bound.AT_LEAST and wanted >= (given.replicas or 0):
+        return _down_by_ratio(given, forecast, demand)
     doubts = _forecast_doubts(forecast)
     if sustainable.bound is Bound.EXTRAPOLATED:
         doubts.append(Doubt.BEYOND_LOAD_SEEN)

@@ -21,6 +21,7 @@ class ConditionType(StrEnum):
     RESOLVED_REFS = "ResolvedRefs"
     PROGRAMMED = "Programmed"
     AUDIT_PASSED = "AuditPassed"
+    ROUTERS_FED = "RoutersFed"
     METRICS_AVAILABLE = "MetricsAvailable"
     SCALING_ACTIVE = "ScalingActive"
     CACHE_ACTIVE = "CacheActive"

@@ -12,6 +12,8 @@ from aurora.resources.conditions import Conditions
 from aurora.resources.modeldeployment import RECENT_DECISIONS, DecisionSummary
 from aurora.resources.quantities import DecimalString, LongText, Percent, ShortText, Timestamp
 from aurora.resources.references import HTTPRouteRef
+from aurora.resources.router_spec import RouterSpec
+from aurora.resources.routing_learning import ComparisonStatus, Learning
 from aurora.resources.routing_policy_parts import (
     MOST_BACKENDS,
     Backend,
@@ -28,6 +30,10 @@ from aurora.resources.vocabulary import DeletionPolicy
 __all__ = ["BackendStatus", "RoutingPolicy", "RoutingPolicySpec", "RoutingPolicyStatus"]
 
 _ROLLS_OUT = "self.strategy in ['Canary', 'ABTest']"
+_DECLARED = (
+    "(self.strategy == 'Weighted' || (self.strategy == 'Learned'"
+    " && (!has(self.learning) || self.learning.rules == 'Weighted')))"
+)
 
 
 class RoutingPolicySpec(Part):
@@ -41,6 +47,8 @@ class RoutingPolicySpec(Part):
     """How the wanted weights come about."""
     rollout: Rollout | None = None
     """The step plan of the strategies Canary and ABTest."""
+    learning: Learning | None = None
+    """How the strategy Learned learns; without it, as its defaults say."""
     health: Health = Field(default_factory=Health)
     """When a backend fails its callers."""
     constraints: Constraints = Field(default_factory=Constraints)
@@ -49,6 +57,8 @@ class RoutingPolicySpec(Part):
     """How much traffic goes to backends that are not the best."""
     load_imbalance_percent: int = Field(default=150, ge=101, le=1000)
     """LoadBalanced: weights move when the busiest pods carry this share of the idlest's load."""
+    router: RouterSpec | None = None
+    """What is pushed to routers (`aurora router`); without it, nothing."""
     metrics: RoutingMetrics = Field(default_factory=RoutingMetrics)
     """Where the numbers come from."""
     autonomy: Autonomy = Field(default_factory=Autonomy)
@@ -80,7 +90,12 @@ class RoutingPolicySpec(Part):
             ".rollout.backend",
         ),
         Rule(
-            "self.strategy != 'Weighted' || self.backends.exists(b, b.weight > 0)",
+            "!has(self.learning) || self.strategy == 'Learned'",
+            "learning belongs to the strategy Learned: choose it or remove learning",
+            ".learning",
+        ),
+        Rule(
+            f"!{_DECLARED} || self.backends.exists(b, b.weight > 0)",
             "every weight is 0, so nobody would answer: give at least one backend a weight",
             ".backends",
         ),
@@ -91,11 +106,23 @@ class RoutingPolicySpec(Part):
             ".backends",
         ),
         Rule(
+            "!has(self.router) || !has(self.router.experiment) ||"
+            " self.router.experiment.rules.all(r, r.use.all(u,"
+            " self.backends.exists(b, b.name == u)))",
+            "a rule uses a backend that the policy does not list: correct its name",
+            ".router.experiment.rules",
+        ),
+        Rule(
             "self.autonomy.actions.all(a, a in ['ROUTE', 'ALERT'])",
             "a RoutingPolicy only routes and alerts: name ROUTE or ALERT",
             ".autonomy.actions",
         ),
     )
+
+    @property
+    def learns(self) -> Learning:
+        """How the strategy Learned learns."""
+        return self.learning or Learning()
 
 
 class BackendStatus(StatusPart):
@@ -138,6 +165,8 @@ class RoutingPolicyStatus(StatusPart):
     """Weights that the policy is on its way to."""
     backends: tuple[BackendStatus, ...] = Field(default=(), max_length=MOST_BACKENDS)
     """Each backend, in the order of the spec."""
+    comparison: ComparisonStatus | None = None
+    """Strategy Learned: the learned weights against the rules."""
     measured_at: Timestamp | None = None
     """When the numbers of the backends were read."""
     last_decision: DecisionSummary | None = None
@@ -164,6 +193,8 @@ class RoutingPolicy(Subject):
         Column("Age", ".metadata.creationTimestamp", type="date"),
         Column("Route", ".spec.routeRef.name", priority=1),
         Column("P95", ".status.backends[*].latencyP95", priority=1),
+        Column("Learned", ".status.comparison.verdict", priority=1),
+        Column("Routers", '.status.conditions[?(@.type=="RoutersFed")].status', priority=1),
         Column("Reason", '.status.conditions[?(@.type=="Ready")].reason', priority=1),
         Column("Message", '.status.conditions[?(@.type=="Ready")].message', priority=1),
     )

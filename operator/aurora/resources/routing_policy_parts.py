@@ -69,6 +69,8 @@ class Strategy(StrEnum):
     """rollout.backend takes over step by step while it is no worse than the others."""
     AB_TEST = "ABTest"
     """rollout.backend gets its share step by step and keeps it, however it compares."""
+    LEARNED = "Learned"
+    """As learned from what answers cost, how long they take and whether they fail."""
 
 
 class Enforcement(StrEnum):

@@ -10,15 +10,36 @@ from aurora.errors import ConfigurationError
 from aurora.faults import one_line
 from aurora.routing import Constraints, InputError, ProviderState
 
-__all__ = ["Policy", "read_policy"]
+__all__ = ["Experiment", "Policy", "read_policy"]
 
 
-class Policy(BaseModel):
-    """One policy document. What it leaves out keeps the router's own setting."""
-
+class _Part(BaseModel):
     model_config = ConfigDict(
         alias_generator=to_camel, populate_by_name=True, extra="forbid", frozen=True
     )
+
+
+class Experiment(_Part):
+    """The policy's strategy against rules, on a part of the requests each."""
+
+    name: str = "experiment"
+    """Another name draws the sides of sessions and tenants anew."""
+    percent: float = Field(ge=0.0, le=100.0)
+    """Share of the requests that follow the policy's strategy; the others follow the rules."""
+    rules: tuple[dict[str, Any], ...] = ()
+    """Of the engine's strategy `rules`: {"when": CEL, "use": [provider ids]}, in order."""
+    strategy: str = "rules"
+    """Another strategy of the engine in the place of rules."""
+    strategy_options: dict[str, Any] = Field(default_factory=dict)
+    """Of that strategy."""
+
+    @property
+    def options(self) -> dict[str, Any]:
+        return {**self.strategy_options, **({"rules": self.rules} if self.rules else {})}
+
+
+class Policy(_Part):
+    """One policy document. What it leaves out keeps the router's own setting."""
 
     strategy: str = "q-learning"
     """Name of a strategy of the engine."""
@@ -32,8 +53,10 @@ class Policy(BaseModel):
     """Limits for requests that bring none of the same name."""
     providers: tuple[dict[str, Any], ...] = ()
     """Candidates for requests that bring none."""
+    experiment: Experiment | None = None
+    """None sends every request to the strategy."""
     state: dict[str, Any] | None = None
-    """Learned state to start from, where nothing was learned here yet."""
+    """Learned state to start from, for what was not learned here yet."""
 
     def checked(self) -> "Policy":
         """Raise ConfigurationError for constraints or providers that the engine would refuse."""

@@ -8,12 +8,14 @@ from typing import Any, Final, TypeAlias
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from aurora.router.experiment_metrics import ExperimentCollector
 from aurora.router.service import Router
 from aurora.router.telemetry import RouterMetrics
 from aurora.routing import InputError, NoEligibleProviderError, RoutingError, UnknownDecisionError
 
 __all__ = ["RouterApi"]
 
+_JSON: Final = {"Content-Type": "application/json"}
 MOST_BYTES: Final = 4 * 1024**2
 """Of one request: 10,000 providers fit."""
 Shape: TypeAlias = Mapping[str, tuple[str, tuple[type, ...]]]
@@ -50,6 +52,7 @@ class RouterApi:
     def __init__(self, router: Router, metrics: RouterMetrics) -> None:
         self._router, self._metrics = router, metrics
         self.ready = True
+        metrics.registry.register(ExperimentCollector(router.report))
 
     def application(self) -> web.Application:
         app = web.Application(client_max_size=MOST_BYTES, middlewares=[self._problems])
@@ -76,11 +79,11 @@ class RouterApi:
     async def _feedback(self, request: web.Request) -> web.Response:
         body = await _body(request, FEEDBACK, FEEDBACK_NEEDS)
         reward = self._router.feedback(body)
-        self._metrics.feedback.labels(str(bool(body["success"])).lower()).inc()
+        self._metrics.learned(success=body["success"])
         return _json({"reward": reward})
 
     async def _status(self, _: web.Request) -> web.Response:
-        return _json(self._router.engine.get_status())
+        return _json(self._router.get_status())
 
     async def _audit(self, request: web.Request) -> web.Response:
         text = request.query.get("limit", "100")
@@ -89,7 +92,7 @@ class RouterApi:
         return _json({"entries": self._router.engine.get_audit_trail(int(text))})
 
     async def _show_metrics(self, _: web.Request) -> web.Response:
-        status, metrics = self._router.engine.get_status(), self._metrics
+        status, metrics = self._router.get_status(), self._metrics
         metrics.pending.set(status["executor"]["pending_feedback"])
         metrics.state_ok.set(status["state_warning"] is None)
         metrics.psi_connected.set(bool(status["psi_field_connected"]))
@@ -128,7 +131,7 @@ class RouterApi:
 async def _body(request: web.Request, shape: Shape, needed: tuple[str, ...] = ()) -> dict[str, Any]:
     """The request's object; what is null counts as not given."""
     try:
-        body = json.loads(await request.read(), parse_constant=_no_number)
+        body = _DECODER.decode((await request.read()).decode())
     except (ValueError, RecursionError) as error:
         raise InputError(f"the body must be one JSON object: {error}") from error
     if not isinstance(body, dict):
@@ -151,10 +154,13 @@ def _no_number(name: str) -> float:
     raise ValueError(f"{name} is no JSON number")
 
 
+# Made once: `json.loads` and `json.dumps` with arguments make one for each call.
+_DECODER: Final = json.JSONDecoder(parse_constant=_no_number)
+_ENCODER: Final = json.JSONEncoder(default=str, separators=(",", ":"))
+
+
 def _json(value: object) -> web.Response:
-    return web.Response(
-        body=json.dumps(value, default=str).encode(), content_type="application/json"
-    )
+    return web.Response(body=_ENCODER.encode(value).encode(), headers=_JSON)
 
 
 def _problem(status: int, kind: str, detail: str, **extra: object) -> web.Response:
@@ -162,6 +168,6 @@ def _problem(status: int, kind: str, detail: str, **extra: object) -> web.Respon
     body = {**known, "status": status, "detail": detail, **extra}
     return web.Response(
         status=status,
-        body=json.dumps(body, default=str).encode(),
-        content_type="application/problem+json",
+        body=_ENCODER.encode(body).encode(),
+        headers={"Content-Type": "application/problem+json"},
     )

@@ -1,20 +1,21 @@
-"""A router's engine under changing policies, without HTTP."""
+"""A router's engines under changing policies, without HTTP."""
 
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
 import structlog
 
-from aurora.router.policy import Policy
+from aurora.router.experiment import Trial
+from aurora.router.lineup import Lineup
+from aurora.router.policy import Experiment, Policy
 from aurora.router.settings import RouterSettings
 from aurora.routing import (
+    Constraints,
     EngineSettings,
     ProviderState,
     RoutingEngine,
     RoutingError,
-    UnknownDecisionError,
 )
 
 __all__ = ["Router"]
@@ -22,13 +23,13 @@ __all__ = ["Router"]
 log = structlog.get_logger(__name__)
 
 MOST_EARLIER: Final = 4
-"""Earlier engines that are kept for late feedback."""
+"""Earlier lineups that are kept for late feedback."""
 
 
 class Router:
     """Decides with the newest policy; feedback finds the engine that decided.
 
-    A policy of another strategy or with other limits gets an engine of its own: a decision is
+    A policy of another strategy or with other limits gets engines of its own: a decision is
     learned by the strategy that made it. Learned state goes on where the strategy stays the same.
 
     Args:
@@ -46,12 +47,18 @@ class Router:
         self._build = build
         self._policy = Policy()
         self._providers: tuple[ProviderState, ...] = ()
-        self._earlier: list[RoutingEngine] = []
-        self.engine = self._engine_for(self._policy)
+        self._constraints: Constraints | None = None
+        self._earlier: list[Lineup] = []
+        self._lineup = self._lineup_for(self._policy)
 
     @property
     def policy(self) -> Policy:
         return self._policy
+
+    @property
+    def engine(self) -> RoutingEngine:
+        """The learned one."""
+        return self._lineup.learned
 
     def adopt(self, policy: Policy) -> bool:
         """Go on with another policy; False when it is the one in force.
@@ -63,8 +70,11 @@ class Router:
             return False
         if _engine_part(policy) != _engine_part(self._policy):
             self._replace(policy)
+        elif policy.state is not None and policy.state != self._policy.state:
+            self._teach(self.engine, policy.state)
         self._policy = policy
         self._providers = tuple(ProviderState.of(one) for one in policy.providers)
+        self._constraints = Constraints.of(policy.constraints) if policy.constraints else None
         return True
 
     def decide(self, body: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
@@ -73,12 +83,12 @@ class Router:
         Raises:
             RoutingError: bad input, or nobody is left to choose.
         """
-        constraints = {**self._policy.constraints, **(body.get("constraints") or {})}
-        providers = body.get("providers")
-        return self.engine.decide(
+        # Values of the policy go in as they are: what is the same object is not read again.
+        providers, limits = body.get("providers"), body.get("constraints")
+        return self._lineup.decide(
             body.get("context") or {},
             self._providers if providers is None else providers,
-            constraints or None,
+            {**self._policy.constraints, **limits} if limits else self._constraints,
             body.get("psi_metrics"),
         )
 
@@ -88,10 +98,19 @@ class Router:
         Raises:
             RoutingError: bad input, or the decision is not known.
         """
-        for earlier in self._earlier:
-            with suppress(UnknownDecisionError):
-                return earlier.feedback(**body)
-        return self.engine.feedback(**body)
+        for lineup in self._earlier:
+            if lineup.knows(body["decision_id"]):
+                return lineup.feedback(body)
+        return self._lineup.feedback(body)
+
+    def get_status(self) -> dict[str, Any]:
+        """The learned engine's figures, and both sides of an experiment."""
+        return {**self.engine.get_status(), "experiment": self.report()}
+
+    def report(self) -> dict[str, Any] | None:
+        """Both sides of the experiment that runs; None when none does."""
+        trial = self._lineup.trial
+        return None if trial is None else trial.report()
 
     def close(self) -> None:
         """Save what was learned.
@@ -99,29 +118,51 @@ class Router:
         Raises:
             RoutingError: it could not be written.
         """
-        for engine in self._earlier:
-            engine.close()
-        self.engine.close()
+        for lineup in self._earlier:
+            lineup.close()
+        self._lineup.close()
 
     def _replace(self, policy: Policy) -> None:
         same = policy.strategy == self._policy.strategy
         if same and self._settings.auto_save and self._settings.keeps_state:
             # The new engine starts from what this one has learned so far.
             self.engine.save()
-        fresh = self._engine_for(policy)
-        self._earlier = [self.engine, *self._earlier]
-        self.engine = fresh
-        for engine in self._earlier[MOST_EARLIER:]:
-            engine.close()
+        fresh = self._lineup_for(policy)
+        self._earlier = [self._lineup, *self._earlier]
+        self._lineup = fresh
+        for lineup in self._earlier[MOST_EARLIER:]:
+            lineup.close()
         del self._earlier[MOST_EARLIER:]
 
-    def _engine_for(self, policy: Policy) -> RoutingEngine:
-        settings, strict = self._settings, policy.strict_audit
-        path = self._state_path(policy.strategy)
-        start = policy.state if path is None or not path.exists() else None
+    def _lineup_for(self, policy: Policy) -> Lineup:
+        learned, wanted = self._learned_engine(policy), policy.experiment
+        if wanted is None:
+            return Lineup(learned)
+        try:
+            return Lineup(learned, self._rules_engine(policy, wanted), Trial(wanted))
+        except RoutingError:
+            learned.close()
+            raise
+
+    def _rules_engine(self, policy: Policy, wanted: Experiment) -> RoutingEngine:
+        """Under the same floor and audit; in memory, so that both begin alike after a restart."""
+        return self._build(
+            self._settings.psi_field_url or None,
+            self._is_strict(policy),
+            False,
+            None,
+            wanted.strategy,
+            settings=EngineSettings(
+                strategy_options=wanted.options, min_percent=policy.min_percent
+            ),
+        )
+
+    def _learned_engine(self, policy: Policy) -> RoutingEngine:
+        settings, path = self._settings, self._state_path(policy.strategy)
+        is_new = path is None or not path.exists()
         engine = self._build(
             settings.psi_field_url or None,
-            settings.strict_audit if strict is None else strict,
+            self._is_strict(policy),
             settings.auto_save,
             path,
             policy.strategy,
@@ -129,13 +170,26 @@ class Router:
                 strategy_options=policy.strategy_options, min_percent=policy.min_percent
             ),
         )
-        if start is not None:
-            try:
-                engine.restore(start)
-            except RoutingError as error:
-                # Without it the router routes just as well, and learns from nothing.
-                log.warning("the pushed state was left out", why=str(error))
+        if policy.state is not None:
+            self._teach(engine, policy.state, whole=is_new)
         return engine
+
+    def _is_strict(self, policy: Policy) -> bool:
+        strict = policy.strict_audit
+        return self._settings.strict_audit if strict is None else strict
+
+    def _teach(
+        self, engine: RoutingEngine, state: Mapping[str, Any], *, whole: bool = False
+    ) -> None:
+        """What was pushed is where learning begins; what was learned here stays as it is."""
+        try:
+            if whole:
+                engine.restore(state)
+            else:
+                engine.fill(state)
+        except RoutingError as error:
+            # Without it the router routes just as well, and learns from nothing.
+            log.warning("the pushed state was left out", why=str(error))
 
     def _state_path(self, strategy: str) -> Path | None:
         """Each strategy has a file of its own: none can read another's."""
@@ -148,5 +202,5 @@ class Router:
 
 
 def _engine_part(policy: Policy) -> Policy:
-    """The part of a policy that is built into an engine."""
+    """The part of a policy that is built into engines."""
     return policy.model_copy(update={"constraints": {}, "providers": (), "state": None})

@@ -8,6 +8,7 @@ __all__ = ["RouterMetrics"]
 
 MOST_PROVIDERS: Final = 256
 """Providers with a series of their own; the rest share `other`: callers name them freely."""
+_BOTH: Final = (True, False)
 BUCKETS_S: Final = (
     0.000_025,
     0.000_05,
@@ -28,6 +29,7 @@ class RouterMetrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        self._counted: dict[tuple[str, str], Counter] = {}
         self._named: set[str] = set()
         self._decisions = Counter(
             "aurora_router_decisions",
@@ -35,12 +37,13 @@ class RouterMetrics:
             ("provider", "mode"),
             registry=self.registry,
         )
-        self.feedback = Counter(
+        feedback = Counter(
             "aurora_router_feedback",
             "Outcomes that were learned, by success.",
             ("success",),
             registry=self.registry,
         )
+        self._feedback = {success: feedback.labels(str(success).lower()) for success in _BOTH}
         self.refused = Counter(
             "aurora_router_refused",
             "Requests that got no answer, by reason.",
@@ -76,10 +79,18 @@ class RouterMetrics:
 
     def decided(self, provider: str, mode: str, seconds: float) -> None:
         """Count one decision."""
-        if provider not in self._named:
-            if len(self._named) < MOST_PROVIDERS:
-                self._named.add(provider)
-            else:
-                provider = "other"
-        self._decisions.labels(provider, mode).inc()
+        # Finding a child takes longer than counting.
+        child = self._counted.get((provider, mode)) or self._child(provider, mode)
+        child.inc()
         self.decide_seconds.observe(seconds)
+
+    def learned(self, *, success: bool) -> None:
+        """Count one outcome."""
+        self._feedback[success].inc()
+
+    def _child(self, provider: str, mode: str) -> Counter:
+        if provider not in self._named and len(self._named) >= MOST_PROVIDERS:
+            return self._decisions.labels("other", mode)
+        self._named.add(provider)
+        child = self._counted[provider, mode] = self._decisions.labels(provider, mode)
+        return child

@@ -67,6 +67,7 @@ class Auditor:
         self._clock = clock
         self._trail: deque[RoutingDecision | AuditEntry] = deque(maxlen=trail_size)
         self._entries = 0
+        self._last_at = 0.0
         self._approved = self._rejected = self._flagged = 0
         self._common: Counter[ViolationType] = Counter()
 
@@ -124,6 +125,7 @@ class Auditor:
             raise InputError("only a decision that the engine routed can be recorded")
         decision.sequence = self._entries + 1
         self._entries = decision.sequence + len(admission.refused)
+        decision.at = self._last_at = max(decision.at, self._last_at)
         if admission.failing:
             self._count(admission.failing.get(decision.provider_id, ()))
         else:
@@ -226,8 +228,10 @@ class Auditor:
         notes: str = "",
     ) -> None:
         self._entries += 1
+        # A wall clock set back must not make a later entry look earlier.
+        at = self._last_at = max(self._clock(), self._last_at)
         entry = AuditEntry(
-            self._entries, self._clock(), decision_id, key, provider_id, status, violations, notes
+            self._entries, at, decision_id, key, provider_id, status, violations, notes
         )
         self._trail.append(entry)
 

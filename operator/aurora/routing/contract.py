@@ -28,7 +28,7 @@ Modules import each other absolutely (`from aurora.routing.contract import ...`)
 of aurora.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
@@ -36,6 +36,7 @@ import numpy as np
 from aurora.routing.types import Outcome, ProviderState, WorkloadContext
 
 __all__ = [
+    "ArmAware",
     "Arms",
     "ChoiceAware",
     "Distribution",
@@ -44,6 +45,7 @@ __all__ = [
     "OutcomeAware",
     "RoutingStrategy",
     "Snapshot",
+    "TeachableStrategy",
 ]
 
 Arms: TypeAlias = tuple[str, ...]
@@ -128,11 +130,32 @@ class MergeableStrategy(RoutingStrategy, Protocol):
 
 
 @runtime_checkable
+class TeachableStrategy(RoutingStrategy, Protocol):
+    """A strategy that can take over what another learned without giving up what it learned."""
+
+    def fill(self, snapshot: Snapshot) -> int:
+        """Take each value of which nothing is known here, and say how many; repeating takes none.
+
+        InputError, and nothing changed, if the snapshot cannot be used.
+        """
+        ...
+
+
+@runtime_checkable
 class FleetAware(Protocol):
     """Optional: wants the providers' own figures (price, latency, weight labels)."""
 
     def fleet(self, providers: Sequence[ProviderState]) -> None:
         """The candidates from now on, before audit; called when they change, before a decision."""
+        ...
+
+
+@runtime_checkable
+class ArmAware(Protocol):
+    """Optional: tells which arms it restored, so that those never offered again can make room."""
+
+    def known_arms(self) -> Iterable[str]:
+        """Every arm of which something is kept."""
         ...
 
 

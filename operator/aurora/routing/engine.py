@@ -14,24 +14,20 @@ from typing import Any
 
 from aurora.routing.admission import Admission, Fleet, Providers
 from aurora.routing.auditor import Auditor
-from aurora.routing.contract import FleetAware, OutcomeAware, RoutingStrategy
+from aurora.routing.contract import ArmAware, FleetAware, OutcomeAware, RoutingStrategy
 from aurora.routing.cooldown import Cooldown
 from aurora.routing.decision import RoutingDecision
 from aurora.routing.errors import NoEligibleProviderError
 from aurora.routing.executor import Executor
+from aurora.routing.fleets import Fleets
 from aurora.routing.lifecycle import Lifecycle
+from aurora.routing.offered import Offered
 from aurora.routing.psi_field import PsiField, PsiMetrics
 from aurora.routing.settings import EngineSettings
 from aurora.routing.strategist import Choice, Strategist
 from aurora.routing.types import Constraints, WorkloadContext
 
 __all__ = ["RoutingEngine"]
-
-INTERNED_LIMIT = 1024
-FLEETS_LIMIT = 32
-"""Combinations of providers and constraints remembered, for tenants with limits of their own."""
-FLEETS_PROVIDERS_LIMIT = 20_000
-"""Providers over all of them, for fleets of thousands."""
 
 
 class RoutingEngine(Lifecycle):
@@ -99,11 +95,13 @@ class RoutingEngine(Lifecycle):
             monotonic=wanted.monotonic,
         )
         self._cooldown = Cooldown(wanted.cooldown)
-        self._interned: dict[tuple[str, ...], tuple[str, ...]] = {}
+        self._offered = Offered(wanted.arms_limit, self._forget)
         self._fleet: Fleet | None = None
-        self._fleets: list[Fleet] = []
+        self._fleets = Fleets()
         learner = self.strategist.strategy
         self._outcome_aware = learner if isinstance(learner, OutcomeAware) else None
+        if isinstance(learner, ArmAware):
+            self._offered.note(learner.known_arms())
         self.psi_field.start()
 
     def decide(
@@ -209,9 +207,12 @@ class RoutingEngine(Lifecycle):
     def forget(self, provider_id: str) -> None:
         """Drop what was learned about a provider that is gone for good."""
         with self._lock:
-            self.strategist.strategy.forget(provider_id)
-            self.auditor.anomalies.forget(provider_id)
-            self._cooldown.forget(provider_id)
+            self._forget(provider_id)
+
+    def _forget(self, provider_id: str) -> None:
+        self.strategist.strategy.forget(provider_id)
+        self.auditor.anomalies.forget(provider_id)
+        self._cooldown.forget(provider_id)
 
     def get_status(self) -> dict[str, Any]:
         """Figures of every part, as plain JSON values. What has no data yet is None, never 0."""
@@ -230,22 +231,12 @@ class RoutingEngine(Lifecycle):
     def _fleet_of(
         self, providers: Providers, constraints: Constraints | Mapping[str, Any] | None
     ) -> Fleet:
-        given = providers if isinstance(providers, tuple) else tuple(providers)
-        fleets = self._fleets
-        found = next((fleet for fleet in fleets if fleet.same(given, constraints)), None)
-        if found is not None and found is self._fleet:
-            return found
-        if found is None:
-            if len(self._interned) >= INTERNED_LIMIT:
-                self._interned.clear()
-            strict = self.auditor.strict
-            before = fleets[0] if fleets else None
-            found = Fleet(given, constraints, strict=strict, interned=self._interned, before=before)
-            kept = min(FLEETS_LIMIT, FLEETS_PROVIDERS_LIMIT // (len(given) + 1)) - 1
-            self._fleets = [found, *fleets[: max(kept, 0)]]
-        self._fleet = found
-        if isinstance(self.strategist.strategy, FleetAware):
-            self.strategist.strategy.fleet(found.providers)
+        found = self._fleets.of(providers, constraints, strict=self.auditor.strict)
+        if found is not self._fleet:
+            self._fleet = found
+            self._offered.note(found.by_id)
+            if isinstance(self.strategist.strategy, FleetAware):
+                self.strategist.strategy.fleet(found.providers)
         return found
 
     def _record(
@@ -291,8 +282,10 @@ class RoutingEngine(Lifecycle):
         self.auditor.watch(decision, reward, decision.score if belief is None else belief)
         self._cooldown.note(arm, now, success=outcome is not None and outcome.success)
         self.strategist.learn(decision.context, arm, reward, now, following)
+        self._offered.late(arm)
 
     def _on_expired(self, decision: RoutingDecision) -> None:
         if self._outcome_aware is not None:
             arm, now = decision.provider_id, self._monotonic()
             self._outcome_aware.outcome(decision.context, arm, None, now)
+            self._offered.late(arm)

@@ -202,6 +202,10 @@ class Executor:
             "process, before a restart, or too long ago"
         )
 
+    def made(self, decision_id: str) -> bool:
+        """Whether the id is one of this executor's, however long ago it was given."""
+        return decision_id.startswith(self._prefix)
+
     def recent(self, limit: int | None = None) -> Iterator[RoutingDecision]:
         """The decisions still in the log, oldest first; the last `limit` of them."""
         kept = self._size if limit is None else min(limit, self._size)

@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from aurora.routing.auditor import Auditor
+from aurora.routing.contract import RoutingStrategy, TeachableStrategy
 from aurora.routing.decision import RoutingDecision
 from aurora.routing.errors import InputError
 from aurora.routing.executor import Executor
@@ -36,6 +37,15 @@ class Lifecycle:
         """
         with self._lock:
             return self.executor.explain(decision_id)
+
+    def is_pending(self, decision_id: str) -> bool:
+        """Whether a decision still waits for its feedback.
+
+        Raises:
+            UnknownDecisionError: never made here, or too old.
+        """
+        with self._lock:
+            return self.executor.find(decision_id).pending
 
     def decisions(self, limit: int | None = None) -> list[RoutingDecision]:
         """The decision log, oldest first, for off-policy evaluation and export."""
@@ -70,12 +80,30 @@ class Lifecycle:
             InputError: it is none, or another strategy learned it; nothing was changed.
         """
         with self._lock:
-            strategy = self.strategist.strategy
-            if snapshot.get("strategy") != strategy.name:
-                raise InputError(
-                    f"the snapshot was learned by {snapshot.get('strategy')}, not {strategy.name}"
-                )
-            strategy.restore(snapshot.get("state") or {})
+            self._same_strategy(snapshot).restore(snapshot.get("state") or {})
+
+    def fill(self, snapshot: Mapping[str, Any]) -> int:
+        """Take from another engine's `snapshot` what is not known here; what is known stays.
+
+        Safe to repeat: nothing counts twice. The answer is the number of values taken.
+
+        Raises:
+            InputError: it is none, another strategy learned it, or the strategy only takes a state
+                as a whole; nothing was changed.
+        """
+        with self._lock:
+            strategy = self._same_strategy(snapshot)
+            if not isinstance(strategy, TeachableStrategy):
+                raise InputError(f"{strategy.name} takes over a state only before it has one")
+            return strategy.fill(snapshot.get("state") or {})
+
+    def _same_strategy(self, snapshot: Mapping[str, Any]) -> RoutingStrategy:
+        strategy = self.strategist.strategy
+        if snapshot.get("strategy") != strategy.name:
+            raise InputError(
+                f"the snapshot was learned by {snapshot.get('strategy')}, not {strategy.name}"
+            )
+        return strategy
 
     def save(self) -> None:
         """Write the learned state now.

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 
 from aurora.routing.errors import RoutingError
 
-__all__ = ["draw", "final_probabilities"]
+__all__ = ["draw", "final_probabilities", "shared_best"]
 
 TOLERANCE = 1e-6
 """How far the probabilities of a strategy may be from summing to 1, for rounding."""
@@ -78,3 +78,10 @@ def final_probabilities(
     for index in passing:
         mixed[index] += share
     return mixed
+
+
+def shared_best(scores: list[float]) -> list[float]:
+    """All probability on the best score; ties share."""
+    best = max(scores)
+    share = 1.0 / scores.count(best)
+    return [share if score == best else 0.0 for score in scores]

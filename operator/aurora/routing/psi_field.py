@@ -11,8 +11,8 @@ and a strategy's epsilon is multiplied by `exploration`. Missing coherence count
 entropy as 0 (they take nothing away from the density). A missing, stale or unusable density is
 neutral: exploration 1.
 
-The value comes from an HTTP endpoint that a background thread polls, from a callable (a PromQL
-query, for example), or is pushed. Nothing is fetched on a decision's path.
+The value comes from an HTTP endpoint that a background thread polls (Prometheus' query API among
+them, see `psi_prometheus`), from a callable, or is pushed. Nothing is fetched on a decision's path.
 """
 
 import json
@@ -22,10 +22,11 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, cast
 from urllib.parse import urlsplit
 
 from aurora.routing.errors import InputError
+from aurora.routing.psi_prometheus import is_prometheus, reading_of
 
 __all__ = ["PsiField", "PsiMetrics", "exploration_factor", "fetch_http"]
 
@@ -83,7 +84,7 @@ def exploration_factor(metrics: PsiMetrics, strength: float = DEFAULT_STRENGTH) 
 
 
 def fetch_http(url: str, timeout: float = TIMEOUT_SECONDS) -> Mapping[str, Any] | float | None:
-    """GET one JSON answer: an object with the three numbers, or a bare density."""
+    """GET one JSON answer: an object with the three numbers, a bare density, or Prometheus'."""
     # Imported late: it brings 3 MB that an engine without an endpoint does not need.
     import urllib.request
 
@@ -91,15 +92,16 @@ def fetch_http(url: str, timeout: float = TIMEOUT_SECONDS) -> Mapping[str, Any] 
         body = answer.read(MAX_BYTES + 1)
     if len(body) > MAX_BYTES:
         raise ValueError(f"the answer has more than {MAX_BYTES} bytes")
-    value: Mapping[str, Any] | float | None = json.loads(body)
-    return value
+    value: Any = json.loads(body)
+    return reading_of(value) if is_prometheus(value) else cast("Mapping[str, Any] | float", value)
 
 
 class PsiField:
     """Holds the newest reading and, when it has a source, keeps it fresh in the background.
 
     Args:
-        url: http or https endpoint; None when values are pushed or `source` is given.
+        url: http or https endpoint, also a Prometheus query `.../api/v1/query?query=...`; None when
+            values are pushed or `source` is given.
         source: asked instead of the endpoint; may do I/O and may raise.
         strength: 0 (no influence) to 1.
         interval_seconds: between two polls; three missed polls make the reading stale.

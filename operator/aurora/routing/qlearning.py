@@ -140,7 +140,7 @@ class QLearning:
         after = row.q[arm] = (1.0 - alpha) * before + alpha * target
         row.counts[arm] = row.counts.get(arm, 0) + 1
         if self._delta_decisions is not None:
-            self._note(state_key, row, arm, alpha * target)
+            self._note(state_key, row, arm, 1, alpha * target)
         return after
 
     def q_value(self, state_key: Key, arm: str) -> float:
@@ -152,6 +152,9 @@ class QLearning:
         """How many rewards the cell has seen, in all replicas that shared them."""
         row = self._rows.get(state_key)
         return 0 if row is None else row.counts.get(arm, 0)
+
+    def known_arms(self) -> set[str]:
+        return {arm for row in self._rows.values() for arm in row.q}
 
     def forget(self, arm: str) -> None:
         for row in self._rows.values():
@@ -178,6 +181,24 @@ class QLearning:
         self._set_decisions(decisions)
         if self._delta_decisions is not None:
             self._delta_decisions = 0
+
+    def fill(self, snapshot: Snapshot) -> int:
+        """Take the cells that have no reward here; a replica's next delta has them too."""
+        _, rows = read(snapshot)
+        taken, keep = 0, 1.0 - self.parameters.alpha
+        for key, row in rows.items():
+            known = self._rows.get(key)
+            fresh = [arm for arm in row.q if known is None or not known.counts.get(arm)]
+            if not fresh or (known is None and len(self._rows) >= self._max_states):
+                continue
+            known = self._rows.setdefault(key, Row())
+            for arm in fresh:
+                n = row.counts[arm]
+                known.q[arm], known.counts[arm] = row.q[arm], n
+                if self._delta_decisions is not None:
+                    self._note(key, known, arm, n, row.q[arm] - keep**n * self._initial)
+            taken += len(fresh)
+        return taken
 
     def take_delta(self) -> Snapshot:
         """What was learned since the last call; the first call hands over everything."""
@@ -252,12 +273,12 @@ class QLearning:
         # Looking through all rows takes long, so not again before a tenth was added.
         self._room = max(self._max_states, len(self._rows) + tenth)
 
-    def _note(self, key: Key, row: Row, arm: str, added: float) -> None:
+    def _note(self, key: Key, row: Row, arm: str, count: int, added: float) -> None:
         if row.delta is None:
             row.delta = {}
             self._touched.add(key)
         n, s = row.delta.get(arm, (0, 0.0))
-        row.delta[arm] = (n + 1, (1.0 - self.parameters.alpha) * s + added)
+        row.delta[arm] = (n + count, (1.0 - self.parameters.alpha) ** count * s + added)
 
     def _value(self, key: Key | None) -> float:
         """The best known value of a state; 0 where there is no next state."""

@@ -14,7 +14,7 @@ import math
 from dataclasses import dataclass, fields
 
 from aurora.routing.errors import InputError
-from aurora.routing.types import Outcome
+from aurora.routing.types import MOST_FIGURE, Outcome
 
 __all__ = ["Reward", "RewardWeights"]
 
@@ -63,7 +63,7 @@ class RewardWeights:
         """The reward of an outcome; `reputation` stands in when the outcome has none.
 
         Raises:
-            InputError: the sum is not finite, because a value is too large to be one.
+            InputError: the sum is beyond `MOST_FIGURE`, because a value is too large to be one.
         """
         judged = reputation if outcome.reputation is None else outcome.reputation
         terms = {
@@ -79,7 +79,7 @@ class RewardWeights:
         if self.quality and outcome.quality is not None:
             terms["quality"] = self.quality * outcome.quality
         total = sum(terms.values())
-        if not math.isfinite(total):
+        if not -MOST_FIGURE <= total <= MOST_FIGURE:
             raise InputError(f"the reward would be {total!r}; check cost, latency and weights")
         return Reward(total, terms)
 

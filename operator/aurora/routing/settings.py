@@ -8,6 +8,7 @@ from typing import Any
 from aurora.routing.auditor import DEFAULT_TRAIL_SIZE
 from aurora.routing.cooldown import CooldownSettings
 from aurora.routing.executor import DEFAULT_LOG_SIZE, DEFAULT_TTL_SECONDS
+from aurora.routing.offered import DEFAULT_ARMS_LIMIT
 from aurora.routing.psi_field import DEFAULT_INTERVAL_SECONDS, DEFAULT_STRENGTH, Source
 from aurora.routing.reward import RewardWeights
 from aurora.routing.state_store import StateStore
@@ -27,6 +28,8 @@ class EngineSettings:
         log_size: decisions kept, and the most that can wait for feedback.
         feedback_ttl_seconds: how long feedback may take.
         trail_size: audited decisions kept.
+        arms_limit: provider ids of which something is kept; those offered longest ago are
+            forgotten, but never one of the present fleet.
         save_every: decisions (or outcomes) between two saves.
         store: where state is kept instead of `model_path`, for example a `SqlState`.
         cooldown: when a failing provider is left alone.
@@ -45,6 +48,7 @@ class EngineSettings:
     log_size: int = DEFAULT_LOG_SIZE
     feedback_ttl_seconds: float = DEFAULT_TTL_SECONDS
     trail_size: int = DEFAULT_TRAIL_SIZE
+    arms_limit: int = DEFAULT_ARMS_LIMIT
     save_every: int = 10
     store: StateStore | None = None
     cooldown: CooldownSettings = field(default_factory=CooldownSettings)

@@ -21,7 +21,7 @@ from aurora.routing.psi_field import PsiMetrics, exploration_factor
 from aurora.routing.qlearning import QLearning
 from aurora.routing.state_store import JsonFile, StateStore
 from aurora.routing.strategies import Registry
-from aurora.routing.types import StateKey, WorkloadContext
+from aurora.routing.types import MOST_FIGURE, StateKey, WorkloadContext
 
 __all__ = ["Choice", "Strategist"]
 
@@ -190,8 +190,11 @@ class Strategist:
                 if self._save_every:
                     self.count_towards_save()
                 return value
-            if not -np.inf < reward < np.inf:
-                raise InputError(f"a reward must be finite, not {reward!r}; nothing was learned")
+            if not -MOST_FIGURE <= reward <= MOST_FIGURE:
+                raise InputError(
+                    f"a reward must be finite and within {MOST_FIGURE:g}, not {reward!r}; "
+                    "nothing was learned"
+                )
             context = WorkloadContext(workload_type=key[0], gpu_type=key[1], region=key[2])
             self.learn(context, provider_id, reward, self._monotonic())
         return None

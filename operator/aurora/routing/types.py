@@ -16,6 +16,10 @@ from aurora.routing.errors import InputError
 
 __all__ = ["Constraints", "Outcome", "ProviderState", "StateKey", "WorkloadContext"]
 
+MOST_FIGURE: Final = 1e100
+"""Costs, latencies and rewards are squared and summed: 1e154 squared is no number any more."""
+MOST_FEATURE: Final = 1e6
+"""An embedding's numbers are about 1; far beyond, a regression on them has no digits left."""
 ANY: Final = ""
 """An empty text in a context or an empty list in a provider leaves that property open."""
 CONTEXT_TEXTS: Final = (
@@ -66,8 +70,8 @@ class WorkloadContext:
         token_estimate: prompt and answer, in tokens; None when unknown.
         required_capability: the provider must declare it, for example `vision`; empty for none.
         session_key: requests with the same key stick together where a strategy supports it.
-        features: explicit numbers, for example a prompt embedding; when given they are the whole
-            feature vector of contextual strategies.
+        features: explicit numbers from -1e6 to 1e6, for example a prompt embedding; when given they
+            are the whole feature vector of contextual strategies.
     """
 
     workload_type: str = ANY
@@ -94,7 +98,7 @@ class WorkloadContext:
         if self.features is not None:
             object.__setattr__(self, "features", tuple(self.features))
             for value in self.features:
-                _within("a feature", value, least=-math.inf)
+                _within("a feature", value, least=-MOST_FEATURE, most=MOST_FEATURE)
 
     @property
     def state_key(self) -> StateKey:
@@ -152,7 +156,10 @@ class ProviderState:
         """Read a mapping with the attribute names as keys; InputError names an unknown key."""
         if isinstance(value, ProviderState):
             return value
-        return cls(**_known(cls, value, "provider"))
+        known = _known(cls, value, "provider")
+        if "provider_id" not in known:
+            raise InputError("a provider has no provider_id; each needs one of its own")
+        return cls(**known)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -216,8 +223,11 @@ class Outcome:
     quality: float | None = None
 
     def __post_init__(self) -> None:
-        _within("cost_usd", self.cost_usd)
-        _within("latency_ms", self.latency_ms)
+        # By value: 0, 1 and numpy's booleans are meant, a text such as "no" would count as true.
+        if self.success not in (True, False):
+            raise InputError(f"success must be true or false, not {self.success!r}")
+        _within("cost_usd", self.cost_usd, most=MOST_FIGURE)
+        _within("latency_ms", self.latency_ms, most=MOST_FIGURE)
         if self.reputation is not None:
             _within("reputation", self.reputation, most=100.0)
         if self.quality is not None:

@@ -79,12 +79,7 @@ def advance(
         at: wall clock, seconds since the epoch.
         learning: what is known to be disturbed and must not be learned from.
     """
-    readings = dict(observation.signals)
-    readings.setdefault(Signal.REQUEST_RATE, _NOT_ASKED)
-    for signal, reading in readings.items():
-        # Written so that NaN is caught as well.
-        if isinstance(reading, Sample) and not -PLAUSIBLE <= reading.value <= PLAUSIBLE:
-            readings[signal] = Missing(Gap.NOT_FINITE, f"{reading.value} is no measurement")
+    readings = _plausible(observation.signals)
     memory = _prepared(memory, observation, readings)
     cycle = _cycle(memory, observation, readings, at)
     memory = replace(
@@ -100,6 +95,19 @@ def advance(
         history=appended(memory.history, _moment(cycle)),
     )
     return memory, _state(memory, observation, cycle)
+
+
+def _plausible(signals: Mapping[Signal, Reading]) -> Mapping[Signal, Reading]:
+    """The readings themselves, unless one is no measurement or there is no rate."""
+    wrong = {
+        signal: Missing(Gap.NOT_FINITE, f"{reading.value} is no measurement")
+        for signal, reading in signals.items()
+        # Written so that NaN is caught as well.
+        if isinstance(reading, Sample) and not -PLAUSIBLE <= reading.value <= PLAUSIBLE
+    }
+    if Signal.REQUEST_RATE not in signals:
+        wrong[Signal.REQUEST_RATE] = _NOT_ASKED
+    return {**signals, **wrong} if wrong else signals
 
 
 _NOT_ASKED: Final = Missing(Gap.NO_DATA, "requestRate was not asked for")

@@ -91,14 +91,14 @@ class BaselineMemory:
         recent, passed = self.recent, at - self.at
         if passed < (YOUNG_EVERY_S if len(recent) < YOUNG else HOUR_EVERY_S):
             return self
-        if len(recent) < YOUNG or at - recent[-1][0] >= RECENT_EVERY_S:
+        if len(recent) < YOUNG or at - recent.flat[-Recent.WIDTH] >= RECENT_EVERY_S:
             recent = recent.appended((at, value), keep=RECENT)
         return BaselineMemory(recent, self._hours_with(math.log(value), at), at)
 
     def baseline(self, at: float) -> Baseline | None:
         """What is normal now; None while too little was seen."""
         hour, today = hour_and_day(at)
-        level = self.hours.get(hour)
+        level = self.hours.known(hour)
         if level is not None and level.seen_before(today, at):
             return Baseline(math.exp(level.level), None, same_hour=True)
         seen = zip(self.recent.column(0), self.recent.column(1), strict=True)
@@ -110,7 +110,7 @@ class BaselineMemory:
 
     def _hours_with(self, level: float, at: float) -> Hourly:
         hour, today = hour_and_day(at)
-        old = self.hours.get(hour)
+        old = self.hours.known(hour)
         if old is None:
             return self.hours.with_hour(hour, HourLevel(level, 1, today, at))
         gain = 1.0 - math.exp(-max(0.0, min(at - old.at, 300.0)) / HOUR_TIME_S)

@@ -51,6 +51,8 @@ class ColdStartMemory:
         """Summarise; what is assumed stands until `MIN_STARTS` were seen."""
         count = len(self.starts)
         if count < MIN_STARTS:
+            if count == self.assumed.starts and not self.assumed.measured:
+                return self.assumed
             return replace(self.assumed, starts=count, measured=False)
         total = sorted(s for s, _ in self.starts)
         pending = sorted(p for _, p in self.starts if p is not None)

@@ -8,9 +8,12 @@ docs/capacity-model.md has the derivation and the measured accuracy.
 """
 
 import math
+from array import array
 from typing import Final, NamedTuple
 
-__all__ = ["Bin", "Curve", "Knot", "fit", "learn", "levels", "place_of", "total_weight"]
+from aurora.state.points import Bin, Bins, Knots
+
+__all__ = ["Curve", "fit", "learn", "levels", "place_of", "total_weight"]
 
 BIN_RATIO: Final = 1.25
 MAX_BINS: Final = 24  # 24 ranges of 25 % span a factor of 200 in load
@@ -29,24 +32,8 @@ _LOG_RATIO: Final = math.log(BIN_RATIO)
 _FADING: Final = math.log(2.0) / HALF_LIFE_S
 
 
-class Bin(NamedTuple):
-    """Readings at similar load: their weight in windows, mean load, mean and variance of ln y."""
-
-    place: int
-    weight: float
-    load: float
-    level: float
-    spread: float
-    at: float
-
-
-class Knot(NamedTuple):
-    """One point of the fitted curve: ln latency, spread of one reading, error of the curve."""
-
-    load: float
-    level: float
-    spread: float
-    error: float
+_PLACE, _WEIGHT, _LOAD, _LEVEL, _SPREAD, _AT = range(Bins.WIDTH)
+_ROW, _POINT = Bins.WIDTH, Knots.WIDTH
 
 
 class Curve(NamedTuple):
@@ -58,13 +45,13 @@ class Curve(NamedTuple):
         prior: the knots of an older pod template, which only guide until there are readings.
     """
 
-    bins: tuple[Bin, ...] = ()
-    knots: tuple[Knot, ...] = ()
+    bins: Bins = Bins()
+    knots: Knots = Knots()
     intercept: float = 0.0
     slope: float = 0.0
     significance: float = 0.0
     pending: int = 0
-    prior: tuple[Knot, ...] = ()
+    prior: Knots = Knots()
 
 
 def place_of(load: float) -> int:
@@ -74,7 +61,7 @@ def place_of(load: float) -> int:
 
 def total_weight(curve: Curve, at: float) -> float:
     """Independent windows that the curve rests on, older ones faded."""
-    return sum(_faded(b, at) for b in curve.bins)
+    return sum(_weights(curve.bins.flat, at))
 
 
 def learn(curve: Curve, *, load: float, latency: float, weight: float, at: float) -> Curve:
@@ -89,25 +76,30 @@ def learn(curve: Curve, *, load: float, latency: float, weight: float, at: float
     """
     level = _clipped(curve, load, math.log(latency))
     place = place_of(load)
-    bins = _updated(curve.bins, place, Bin(place, weight, load, level, 0.0, at))
-    young = len(curve.bins) != len(bins) or sum(b.weight for b in bins) < 5.0
+    bins = _updated(curve.bins, Bin(place, weight, load, level, 0.0, at))
+    young = len(curve.bins) != len(bins) or sum(bins.column(_WEIGHT)) < 5.0
     pending = curve.pending + 1
-    curve = curve._replace(bins=bins, pending=pending)
+    old = curve
+    curve = Curve(bins, old.knots, old.intercept, old.slope, old.significance, pending, old.prior)
     return fit(curve, at) if young or pending >= REFIT_EVERY else curve
 
 
 def fit(curve: Curve, at: float) -> Curve:
     """Fit the line, then the monotone curve through bins and line."""
-    weights = [_faded(b, at) for b in curve.bins]
-    intercept, slope, spread_of_slope = _line(curve.bins, weights)
-    pooled = _pooled_spread(curve.bins, weights)
-    guide = curve._replace(intercept=intercept, slope=slope, knots=())
-    blocks = [_guided(b, w, guide, curve.prior) for b, w in zip(curve.bins, weights, strict=True)]
-    knots = _knots(curve.bins, weights, _isotonic(blocks), pooled)
+    flat = curve.bins.flat
+    weights, loads, means = _weights(flat, at), flat[_LOAD::_ROW], flat[_LEVEL::_ROW]
+    intercept, slope, spread_of_slope = _line(loads, means, weights)
+    pooled = _pooled_spread(flat[_SPREAD::_ROW], weights)
+    if curve.prior:
+        expected = [levels(Curve(prior=curve.prior), load)[0] for load in loads]
+    else:
+        expected = [_line_level(intercept, slope, load) for load in loads]
+    monotone = _isotonic(_guided(means, weights, expected))
+    knots = _knots(curve.bins, weights, monotone, pooled)
     noise = math.sqrt(max(pooled, MIN_SPREAD**2))
     significance = slope / (spread_of_slope * noise) if spread_of_slope > 0.0 else 0.0
     # A head start out of the data keeps the curves of a fleet from being fitted in one cycle.
-    pending = int(1e6 * intercept * curve.bins[-1].load) % (REFIT_EVERY // 2)
+    pending = int(1e6 * intercept * loads[-1]) % (REFIT_EVERY // 2)
     return Curve(curve.bins, knots, intercept, slope, significance, pending, curve.prior)
 
 
@@ -116,94 +108,108 @@ def levels(curve: Curve, load: float) -> tuple[float, float, float]:
 
     The curve must have knots or a prior.
     """
-    knots = curve.knots or curve.prior
-    first, last = knots[0], knots[-1]
-    if load <= first.load:
-        return _beyond(curve, first, load)
-    if load >= last.load:
-        return _beyond(curve, last, load)
-    before = first
-    for knot in knots:
-        if load <= knot.load:
-            share = (load - before.load) / (knot.load - before.load)
+    flat = curve.knots.flat or curve.prior.flat
+    if load <= flat[0]:
+        return _beyond(curve, flat[:_POINT], load)
+    if load >= flat[-_POINT]:
+        return _beyond(curve, flat[-_POINT:], load)
+    for place in range(_POINT, len(flat), _POINT):
+        if load <= flat[place]:
+            below, level_a, spread_a, error_a = flat[place - _POINT : place]
+            above, level_b, spread_b, error_b = flat[place : place + _POINT]
+            share = (load - below) / (above - below)
             return (
-                before.level + share * (knot.level - before.level),
-                before.spread + share * (knot.spread - before.spread),
-                before.error + share * (knot.error - before.error),
+                level_a + share * (level_b - level_a),
+                spread_a + share * (spread_b - spread_a),
+                error_a + share * (error_b - error_a),
             )
-        before = knot
     raise AssertionError("knots are ordered by load")
 
 
-def _faded(b: Bin, at: float) -> float:
-    return b.weight * math.exp(-_FADING * max(0.0, at - b.at))
+def _weights(flat: "array[float]", at: float) -> list[float]:
+    """Weight of each bin, faded since it was last visited."""
+    exp = math.exp
+    return [
+        weight * exp(-_FADING * (at - seen)) if at > seen else weight
+        for weight, seen in zip(flat[_WEIGHT::_ROW], flat[_AT::_ROW], strict=True)
+    ]
 
 
 def _clipped(curve: Curve, load: float, level: float) -> float:
     """Pull a wild reading in: one stalled request must not bend the curve."""
-    knots = curve.knots
-    if len(knots) < 2 or not knots[0].load <= load <= knots[-1].load:
+    flat = curve.knots.flat
+    if len(flat) < 2 * _POINT or not flat[0] <= load <= flat[-_POINT]:
         return level
     expected, spread, error = levels(curve, load)
     reach = OUTLIER_SPREADS * math.hypot(max(spread, 0.1), error)
     return min(max(level, expected - reach), expected + reach)
 
 
-def _updated(bins: tuple[Bin, ...], place: int, reading: Bin) -> tuple[Bin, ...]:
-    for position, old in enumerate(bins):
-        if old.place == place:
-            return (*bins[:position], _merged(old, reading), *bins[position + 1 :])
-        if old.place > place:
-            return _bounded((*bins[:position], reading, *bins[position:]))
-    return _bounded((*bins, reading))
+def _updated(bins: Bins, reading: Bin) -> Bins:
+    numbers = bins.flat[:]
+    for position, place in enumerate(bins.column(_PLACE)):
+        begin = position * _ROW
+        if place == reading.place:
+            numbers[begin : begin + _ROW] = _merged(numbers[begin : begin + _ROW], reading)
+            return Bins(numbers=numbers)
+        if place > reading.place:
+            numbers[begin:begin] = array("d", reading)
+            return _bounded(numbers)
+    numbers.extend(reading)
+    return _bounded(numbers)
 
 
-def _merged(old: Bin, reading: Bin) -> Bin:
-    kept = min(_faded(old, reading.at), BIN_CAPACITY)
-    weight = kept + reading.weight
+def _merged(old: "array[float]", reading: Bin) -> "array[float]":
+    place, held, load, level, spread, seen = old
+    faded = held * math.exp(-_FADING * max(0.0, reading.at - seen))
+    weight = min(faded, BIN_CAPACITY) + reading.weight
     share = reading.weight / weight
-    difference = reading.level - old.level
-    return Bin(
-        old.place,
+    difference = reading.level - level
+    merged = (
+        place,
         weight,
-        old.load + share * (reading.load - old.load),
-        old.level + share * difference,
-        (1.0 - share) * (old.spread + share * difference * difference),
+        load + share * (reading.load - load),
+        level + share * difference,
+        (1.0 - share) * (spread + share * difference * difference),
         reading.at,
     )
+    return array("d", merged)
 
 
-def _bounded(bins: tuple[Bin, ...]) -> tuple[Bin, ...]:
-    if len(bins) <= MAX_BINS:
-        return bins
-    lightest = min(bins, key=lambda b: b.weight)
-    return tuple(b for b in bins if b is not lightest)
+def _bounded(numbers: "array[float]") -> Bins:
+    if len(numbers) > MAX_BINS * _ROW:
+        weights = numbers[_WEIGHT::_ROW]
+        lightest = weights.index(min(weights)) * _ROW
+        del numbers[lightest : lightest + _ROW]
+    return Bins(numbers=numbers)
 
 
-def _line(bins: tuple[Bin, ...], weights: list[float]) -> tuple[float, float, float]:
+def _line(
+    loads: "array[float]", means: "array[float]", weights: list[float]
+) -> tuple[float, float, float]:
     """Weighted least squares of 1/y on load with relative errors; slope error for unit noise.
 
     The weights y^2 make an error of 10 % count the same at every latency; they come from the fit
     itself after the first pass, else the readings that are high by chance would weigh most.
     """
-    fitted = [math.exp(b.level) for b in bins]
+    fitted = [math.exp(level) for level in means]
+    inverses = [math.exp(-level) for level in means]
     intercept, slope, spread = 0.0, 0.0, 0.0
     for _ in range(2):
         n = sx = sy = sxx = sxy = 0.0
-        for b, w, y in zip(bins, weights, fitted, strict=True):
+        for load, inverse, w, y in zip(loads, inverses, weights, fitted, strict=True):
             weight = w * y * y
-            inverse = math.exp(-b.level)
             n += weight
-            sx += weight * b.load
+            sx += weight * load
             sy += weight * inverse
-            sxx += weight * b.load * b.load
-            sxy += weight * b.load * inverse
+            sxx += weight * load * load
+            sxy += weight * load * inverse
         determinant = n * sxx - sx * sx
         identified = determinant > 1e-9 * n * sxx
         slope = max(0.0, (sx * sy - n * sxy) / determinant) if identified else 0.0
         intercept = (sy + slope * sx) / n
         spread = math.sqrt(n / determinant) if identified else 0.0
-        fitted = [math.exp(_line_level(intercept, slope, b.load)) for b in bins]
+        fitted = [math.exp(_line_level(intercept, slope, load)) for load in loads]
     return intercept, slope, spread
 
 
@@ -211,21 +217,21 @@ def _line_level(intercept: float, slope: float, load: float) -> float:
     return -math.log(max(intercept - slope * load, FLOOR_SHARE * intercept))
 
 
-def _pooled_spread(bins: tuple[Bin, ...], weights: list[float]) -> float:
+def _pooled_spread(spreads: "array[float]", weights: list[float]) -> float:
     """Variance of one reading over all bins; each bin's mean takes one degree of freedom."""
-    known = sum(w * b.spread for w, b in zip(weights, bins, strict=True))
-    degrees = sum(max(0.0, w - 1.0) for w in weights)
+    known = sum([w * spread for w, spread in zip(weights, spreads, strict=True)])
+    degrees = sum([max(0.0, w - 1.0) for w in weights])
     return (known + 2.0 * UNKNOWN_SPREAD**2) / (degrees + 2.0)
 
 
-def _guided(b: Bin, weight: float, line: Curve, prior: tuple[Knot, ...]) -> tuple[float, float]:
-    """Level and weight of a bin after shrinking it towards what is expected there."""
-    if prior:
-        expected = levels(Curve(prior=prior), b.load)[0]
-    else:
-        expected = _line_level(line.intercept, line.slope, b.load)
-    total = weight + SHRINKAGE
-    return (weight * b.level + SHRINKAGE * expected) / total, total
+def _guided(
+    means: "array[float]", weights: list[float], expected: list[float]
+) -> list[tuple[float, float]]:
+    """Level and weight of each bin after shrinking it towards what is expected there."""
+    return [
+        ((w * level + SHRINKAGE * guess) / (w + SHRINKAGE), w + SHRINKAGE)
+        for level, w, guess in zip(means, weights, expected, strict=True)
+    ]
 
 
 def _isotonic(blocks: list[tuple[float, float]]) -> list[float]:
@@ -245,28 +251,28 @@ def _isotonic(blocks: list[tuple[float, float]]) -> list[float]:
     return [level for level, _, count in pools for _ in range(int(count))]
 
 
-def _knots(
-    bins: tuple[Bin, ...], weights: list[float], monotone: list[float], pooled: float
-) -> tuple[Knot, ...]:
+def _knots(bins: Bins, weights: list[float], monotone: list[float], pooled: float) -> Knots:
     """Spread and error of each knot: few readings, and readings that monotony overruled."""
-    knots = []
-    for b, weight, level in zip(bins, weights, monotone, strict=True):
+    loads, means, spreads = (bins.column(place) for place in (_LOAD, _LEVEL, _SPREAD))
+    numbers = array("d")
+    rows = zip(loads, means, spreads, weights, monotone, strict=True)
+    for load, mean, spread, weight, level in rows:
         degrees = max(0.0, weight - 1.0) + SPREAD_PRIOR
-        variance = (weight * b.spread + SPREAD_PRIOR * pooled) / degrees
+        variance = (weight * spread + SPREAD_PRIOR * pooled) / degrees
         variance = max(variance, MIN_SPREAD**2)
-        misfit = (b.level - level) / 2.0
+        misfit = (mean - level) / 2.0
         error = math.sqrt(variance / (weight + SHRINKAGE) + misfit * misfit)
-        knots.append(Knot(b.load, level, math.sqrt(variance), error))
-    return tuple(knots)
+        numbers.extend((load, level, math.sqrt(variance), error))
+    return Knots(numbers=numbers)
 
 
-def _beyond(curve: Curve, edge: Knot, load: float) -> tuple[float, float, float]:
+def _beyond(curve: Curve, edge: "array[float]", load: float) -> tuple[float, float, float]:
     """Follow the line from the last knot; the error grows with the distance in ln load."""
-    distance = min(abs(math.log(max(load, 1e-3 * edge.load) / edge.load)), MAX_DISTANCE)
+    at, level, spread, error = edge
+    distance = min(abs(math.log(max(load, 1e-3 * at) / at)), MAX_DISTANCE)
     if not curve.intercept:
-        return edge.level, edge.spread, edge.error + distance
-    rise = _line_level(curve.intercept, curve.slope, load) - _line_level(
-        curve.intercept, curve.slope, edge.load
-    )
+        return level, spread, error + distance
+    intercept, slope = curve.intercept, curve.slope
+    rise = _line_level(intercept, slope, load) - _line_level(intercept, slope, at)
     rise = min(rise, MAX_EXTRAPOLATION)
-    return edge.level + rise, edge.spread, math.hypot(edge.error, 0.5 * distance)
+    return level + rise, spread, math.hypot(error, 0.5 * distance)

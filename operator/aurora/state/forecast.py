@@ -13,7 +13,7 @@ from itertools import pairwise
 from typing import Final, NamedTuple
 
 from aurora.state.daytime import DAY_S, HOUR_S, hour_and_day
-from aurora.state.interval import normal_quantile
+from aurora.state.interval import normal_quantile, tails
 from aurora.state.packed import Hours, Numbers, Packed
 
 __all__ = ["Forecast", "HourLoad", "Series", "SlopeTrust", "Track"]
@@ -158,7 +158,7 @@ class Series:
             return self
         now = _advanced(old, value, at)
         tracks = self.tracks
-        if not tracks or at - tracks[-1].at >= TRACK_EVERY_S - 1.0:
+        if not tracks or at - tracks.flat[-Tracks.WIDTH] >= TRACK_EVERY_S - 1.0:
             tracks = tracks.appended(now, keep=TRACKS)
         if at - self.errors_at < LEARN_EVERY_S:
             return Series(now, tracks, self.errors, self.errors_at, self.trust, self.hours)
@@ -210,23 +210,27 @@ class Series:
 
     def _range(self, ahead: float, probability: float, level: float) -> tuple[float, float, int]:
         """Lower and upper error to expect at a horizon, and how many past ones say so."""
-        known = [(h, e) for h, e in zip(HORIZONS_S, self.errors, strict=True)]
-        usable = [(h, e) for h, e in known if len(e) >= MIN_ERRORS]
+        known = zip(HORIZONS_S, self.errors, strict=True)
+        usable = [(h, e) for h, e in known if len(e.flat) >= MIN_ERRORS]
         if not usable:
             half = normal_quantile(probability) * UNKNOWN_ERROR * level
             return -half, half, 0
+        count = min([len(e.flat) for _, e in usable])
         tail = (1.0 - probability) / 2.0
-        points = [(h, _tail(e, tail), _tail(e, 1.0 - tail)) for h, e in usable]
-        count = min(len(e) for _, e in usable)
-        first, last = points[0], points[-1]
-        if ahead <= first[0]:
-            return min(0.0, first[1]), max(0.0, first[2]), count
-        if ahead >= last[0]:
-            wider = math.sqrt(ahead / last[0])
-            return min(0.0, wider * last[1]), max(0.0, wider * last[2]), count
-        for (h, low, high), (later, lower, higher) in pairwise(points):
+        (first, nearest), (last, furthest) = usable[0], usable[-1]
+        if ahead <= first:
+            low, high = tails(nearest.flat, tail)
+            return min(0.0, low), max(0.0, high), count
+        if ahead >= last:
+            wider, (low, high) = math.sqrt(ahead / last), tails(furthest.flat, tail)
+            return min(0.0, wider * low), max(0.0, wider * high), count
+        for (h, errors), (later, later_errors) in pairwise(usable):
             if ahead <= later:
                 share = (ahead - h) / (later - h)
+                (low, high), (lower, higher) = (
+                    tails(errors.flat, tail),
+                    tails(later_errors.flat, tail),
+                )
                 return (
                     min(0.0, low + share * (lower - low)),
                     max(0.0, high + share * (higher - high)),
@@ -236,7 +240,7 @@ class Series:
 
     def _hours_with(self, value: float, at: float) -> Hourly:
         hour, today = hour_and_day(at)
-        old = self.hours.get(hour)
+        old = self.hours.known(hour)
         if old is None:
             return self.hours.with_hour(hour, HourLoad(value, 1, at))
         gain = 1.0 - math.exp(-max(0.0, min(at - old.at, 300.0)) / HOUR_GAIN_S)
@@ -246,7 +250,8 @@ class Series:
 
     def _season(self, begin: float, end: float) -> float | None:
         """Change of the daily load between two times; None before both hours are known."""
-        before, after = self._daily(begin), self._daily(end)
+        before = self._daily(begin)
+        after = None if before is None else self._daily(end)
         return None if before is None or after is None else after - before
 
     def _daily(self, at: float) -> float | None:
@@ -254,13 +259,15 @@ class Series:
         middle = at - HOUR_S / 2.0
         share = (middle % HOUR_S) / HOUR_S
         this = self._hour_mean(hour_and_day(middle)[0], at)
+        if this is None:
+            return None
         following = self._hour_mean(hour_and_day(middle + HOUR_S)[0], at)
-        if this is None or following is None:
+        if following is None:
             return None
         return this + share * (following - this)
 
     def _hour_mean(self, hour: int, at: float) -> float | None:
-        known = self.hours.get(hour)
+        known = self.hours.known(hour)
         if known is None or at - known.at > HOUR_FORGOTTEN_S:
             return None
         seen_today = hour_and_day(known.at)[1] == hour_and_day(at)[1]
@@ -284,12 +291,3 @@ def _track_at(tracks: Tracks, at: float) -> Track | None:
         return None
     track = tracks[place]
     return track if at - track.at <= TRACK_LATE_S else None
-
-
-def _tail(errors: Numbers, share: float) -> float:
-    """Quantile of the errors, at the place (n + 1) x share as for a new draw of the same kind."""
-    ordered = sorted(errors)
-    place = min(max(share * (len(ordered) + 1) - 1.0, 0.0), len(ordered) - 1.0)
-    below = int(place)
-    above = min(below + 1, len(ordered) - 1)
-    return ordered[below] + (place - below) * (ordered[above] - ordered[below])

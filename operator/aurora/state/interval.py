@@ -1,11 +1,12 @@
 """A number with the range that it is expected in, and the quantiles that make one."""
 
 import math
+from collections.abc import Iterable
 from functools import lru_cache
 from statistics import NormalDist
 from typing import NamedTuple
 
-__all__ = ["Interval", "normal_quantile", "student_quantile"]
+__all__ = ["Interval", "normal_quantile", "student_quantile", "tails"]
 
 _STANDARD_NORMAL = NormalDist()
 
@@ -53,3 +54,17 @@ def log_interval(level: float, half_width: float) -> Interval:
     """Turn a logarithm and its half-width into an interval, kept finite."""
     centre, half = min(max(level, -50.0), 50.0), min(max(half_width, 0.0), 50.0)
     return Interval(math.exp(centre), math.exp(centre - half), math.exp(centre + half))
+
+
+def tails(errors: Iterable[float], share: float) -> tuple[float, float]:
+    """Two quantiles of past errors, `share` (0 to 1) from below and from above; there is one."""
+    ordered = sorted(errors)
+    return _tail(ordered, share), _tail(ordered, 1.0 - share)
+
+
+def _tail(ordered: list[float], share: float) -> float:
+    """Quantile of the errors, at the place (n + 1) x share as for a new draw of the same kind."""
+    place = min(max(share * (len(ordered) + 1) - 1.0, 0.0), len(ordered) - 1.0)
+    below = int(place)
+    above = min(below + 1, len(ordered) - 1)
+    return ordered[below] + (place - below) * (ordered[above] - ordered[below])

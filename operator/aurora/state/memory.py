@@ -20,11 +20,12 @@ from aurora.state.coldstart import ColdStartMemory
 from aurora.state.curve import Curve
 from aurora.state.forecast import Series
 from aurora.state.history import History
+from aurora.state.routing_memory import RoutingMemory
 
 __all__ = ["MEMORY_VERSION", "ModelMemory", "compacted"]
 
 MEMORY_VERSION: Final = 1
-_UNFITTED: Final = json.loads(json.dumps(Curve()))[1:-1]
+_UNFITTED: Final = [[], *Curve()[2:-1]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,7 @@ class ModelMemory:
         work: the same in the capacity model's unit.
         work_per_request: of the last readings, in the capacity model's unit x s.
         queued_since: when requests began to wait, None while none does.
+        routing: of a RoutingPolicy that learns its weights.
     """
 
     at: float | None = None
@@ -50,6 +52,7 @@ class ModelMemory:
     baselines: Mapping[Signal, BaselineMemory] = field(default_factory=dict)
     cold_starts: ColdStartMemory = field(default_factory=ColdStartMemory)
     history: History = field(default_factory=History)
+    routing: RoutingMemory | None = None
     version: int = MEMORY_VERSION
 
     def to_json(self) -> dict[str, Any]:

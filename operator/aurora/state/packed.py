@@ -32,6 +32,9 @@ class Packed(Sequence[Row]):
         for row in rows:
             self._numbers.extend(self._packed(row))
 
+    def __bool__(self) -> bool:
+        return bool(self._numbers)
+
     @classmethod
     def of(cls, rows: Sequence[Row]) -> Self:
         """The rows as they are, or packed."""
@@ -70,14 +73,20 @@ class Packed(Sequence[Row]):
     def __repr__(self) -> str:
         return f"{type(self).__name__}({list(self)})"
 
+    @property
+    def flat(self) -> "array[float]":
+        """The numbers of all rows, one row after the other; not to be changed."""
+        return self._numbers
+
     def column(self, place: int) -> "array[float]":
         """One number of every row."""
         return self._numbers[place :: self.WIDTH]
 
     def appended(self, row: Row, *, keep: int) -> Self:
         """With one more row at the end, and without the first ones beyond `keep`."""
-        kept = self._numbers[max(0, len(self) + 1 - keep) * self.WIDTH :]
-        return type(self)((row,), numbers=kept)
+        kept = self._numbers[max(0, len(self._numbers) - (keep - 1) * self.WIDTH) :]
+        kept.extend(self._packed(row))
+        return type(self)(numbers=kept)
 
     @classmethod
     def __get_pydantic_core_schema__(cls, _: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
@@ -123,8 +132,9 @@ class Hours(Mapping[int, Row]):
         self, hours: Mapping[int, Row] | None = None, *, numbers: "array[float] | None" = None
     ) -> None:
         self._numbers = array("d") if numbers is None else numbers
-        for hour, row in (hours or {}).items():
-            self._numbers.extend((hour, *row))  # type: ignore[misc]
+        if hours:
+            for hour, row in hours.items():
+                self._numbers.extend((hour, *row))  # type: ignore[misc]
 
     @staticmethod
     def _unpacked(numbers: "array[float]") -> Row:
@@ -134,6 +144,13 @@ class Hours(Mapping[int, Row]):
         begin = self._begin(hour)
         if begin is None:
             raise KeyError(hour)
+        return self._unpacked(self._numbers[begin + 1 : begin + self.WIDTH])
+
+    def known(self, hour: int) -> Row | None:
+        """The row of an hour; None where nothing is known of it, at no cost of an exception."""
+        begin = self._begin(hour)
+        if begin is None:
+            return None
         return self._unpacked(self._numbers[begin + 1 : begin + self.WIDTH])
 
     def __iter__(self) -> Iterator[int]:

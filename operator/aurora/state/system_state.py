@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 
 from aurora.observe.facts import ObjectKey
 from aurora.observe.sample import Gap, Missing, Reading, Sample, Signal, value_of
@@ -15,6 +16,11 @@ from aurora.state.saturation import Saturation
 from aurora.state.trend import Trend, trend_of
 
 __all__ = ["EndpointState", "Load", "PodState", "Replicas", "SystemState"]
+
+
+@cache
+def _not_asked(signal: Signal) -> Missing:
+    return Missing(Gap.NO_DATA, f"{signal} was not asked for")
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +125,8 @@ class SystemState:
 
     def reading(self, signal: Signal) -> Reading:
         """The reading of a signal, or why there is none."""
-        return self.readings.get(signal, Missing(Gap.NO_DATA, f"{signal} was not asked for"))
+        found = self.readings.get(signal)
+        return found if found is not None else _not_asked(signal)
 
     def value(self, signal: Signal) -> float | None:
         """The number of a signal, None for every kind of absence."""

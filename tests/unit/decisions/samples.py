@@ -5,7 +5,7 @@ from typing import Any
 
 from aurora.decisions.model import ModelView
 from aurora.kube.switch import Switch
-from aurora.resources import DecisionObject, ModelDeployment
+from aurora.resources import DecisionObject, ModelDeployment, RoutingPolicy
 from tests.support.objects import merged
 
 NOW = datetime(2026, 1, 1, 12, 10, tzinfo=UTC)
@@ -143,6 +143,79 @@ MODEL: dict[str, Any] = {
         ],
     },
 }
+
+BACKENDS = ("fast", "slow")
+POLICY: dict[str, Any] = {
+    "metadata": {
+        "name": "chat",
+        "namespace": "models",
+        "uid": "uid-chat",
+        "generation": 1,
+        "creationTimestamp": "2026-01-01T07:00:00Z",
+    },
+    "spec": {
+        "routeRef": {"name": "chat"},
+        "backends": [{"name": name, "serviceRef": {"name": name, "port": 80}} for name in BACKENDS],
+        "strategy": "Learned",
+        "learning": {"percent": 20},
+        "autonomy": {"mode": "Auto"},
+    },
+    "status": {
+        "observedGeneration": 1,
+        "conditions": [
+            {
+                "type": "Programmed",
+                "status": "False",
+                "reason": "OnTheWay",
+                "message": "As far as was learned, fast earns the most reward.",
+                "lastTransitionTime": "2026-01-01T11:00:15Z",
+            }
+        ],
+        "weights": "fast=50 slow=50",
+        "wanted": "fast=60 slow=40",
+        "measuredAt": "2026-01-01T12:09:00Z",
+        "backends": [
+            {
+                "name": "fast",
+                "wantedPercent": 60,
+                "weightPercent": 50,
+                "ready": 2,
+                "latencyP95": "0.81",
+                "errorRatio": "0",
+                "requestRate": "4.2",
+                "costPerHour": "5.00",
+                "audit": "Passed",
+            },
+            {"name": "slow", "weightPercent": 50, "message": "It has no ready endpoint."},
+        ],
+        "comparison": {
+            "verdict": "LearnedBetter",
+            "blocks": 42,
+            "since": "2026-01-01T08:00:00Z",
+            "learned": {
+                "weights": "fast=99 slow=1",
+                "reward": "8.31",
+                "rewardLow": "8.25",
+                "rewardHigh": "8.37",
+                "errorRatio": "0.001",
+                "latencyMean": "0.84",
+            },
+            "rules": {"weights": "fast=50 slow=50", "reward": "7.41"},
+            "difference": "0.9",
+            "differenceLow": "0.79",
+            "differenceHigh": "1.01",
+            "pValue": "0.00002",
+        },
+    },
+}
+
+
+def policy(**over: Any) -> RoutingPolicy:
+    return RoutingPolicy.parse(merged(POLICY, over))
+
+
+def policy_view(*decisions: DecisionObject, **over: Any) -> ModelView:
+    return ModelView(policy(**over), decisions, RUNNING, NOW)
 
 
 def decision(**over: Any) -> DecisionObject:

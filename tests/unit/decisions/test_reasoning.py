@@ -48,7 +48,7 @@ CHANGE = {
         ),
         pytest.param(
             {"status": {"conditions": []}},
-            "has not looked at the model yet",
+            "has not looked at it yet",
             id="no operator looked at it",
         ),
         pytest.param(

@@ -14,11 +14,13 @@ from aurora.decisions.overview import Leader, Overview, overview
 from aurora.decisions.table import decision_table
 from tests.unit.decisions.samples import (
     NOW,
+    POLICY,
     RUNNING,
     STOPPED,
     condition,
     decision,
     model,
+    policy_view,
     view,
     waiting,
 )
@@ -32,6 +34,8 @@ ROLLED_BACK = decision(
         "conditions": [condition("RolledBack", "True", "Undone", "p95 stayed above 3.7 s.")],
     }
 )
+EMPTY: dict[str, list[str]] = {"conditions": [], "backends": []}
+CANARY = {"backend": "slow", "steps": [5, 100]}
 UNHEALTHY = {
     "status": {
         "conditions": [
@@ -73,6 +77,18 @@ def text_of(what: RenderableType) -> str:
             "model-stopped",
             explain_model(view(waiting(), IN_FLIGHT, switch=STOPPED, **UNHEALTHY)),
             id="a model that everything stops",
+        ),
+        pytest.param("policy", explain_model(policy_view()), id="a policy that learns"),
+        pytest.param(
+            "policy-new",
+            explain_model(
+                policy_view(
+                    metadata={"annotations": {"aurora.dev/paused": "true"}},
+                    spec={"strategy": "Canary", "learning": None, "rollout": CANARY},
+                    status=dict.fromkeys(POLICY["status"]) | {"observedGeneration": 0} | EMPTY,
+                )
+            ),
+            id="a policy that nobody looked at",
         ),
         pytest.param(
             "status",

@@ -60,6 +60,16 @@ async def test_a_namesake_is_never_taken_for_ones_own(cluster: FakeCluster) -> N
         await book_of(cluster).open(decision(fingerprint="another"), YES, at=NOW)
 
 
+async def test_what_was_carried_out_already_is_not_judged_anew(cluster: FakeCluster) -> None:
+    book = book_of(cluster)
+    opened = await book.open(decision(), YES, at=NOW)
+    await book.move(opened, Phase.VERIFYING, at=NOW)
+    with pytest.raises(ConflictError):
+        await book.open(decision(), YES, at=NOW)
+    (found,) = cluster.all_of(DECISION)
+    assert found["status"]["phase"] == "Verifying"
+
+
 async def test_the_same_step_twice_is_one_write(cluster: FakeCluster) -> None:
     book = book_of(cluster)
     opened = await book.open(decision(), YES, at=NOW)

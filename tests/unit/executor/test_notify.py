@@ -20,7 +20,7 @@ from aurora.errors import ConfigurationError
 from aurora.executor import notify
 from aurora.executor.alert import SIGNATURE_HEADER, WebhookSender, checked_url
 from aurora.executor.notify import WebhookNotifier, payload_of
-from aurora.kube.kinds import MODEL_DEPLOYMENT, SECRET
+from aurora.kube.kinds import MODEL_DEPLOYMENT, ROUTING_POLICY, SECRET, Kind
 from aurora.observe.fleet import Fleet
 from aurora.resources import DecisionObject
 from tests.support.builders import NAMESPACE, NOW, SPEC
@@ -128,19 +128,31 @@ async def test_the_body_is_signed_with_the_key() -> None:
         assert SIGNATURE_HEADER not in receiver.got[0][1]
 
 
-def cluster_with(url: str, *, key: str = "url") -> tuple[FakeCluster, Fleet]:
+SPECS = {
+    MODEL_DEPLOYMENT: SPEC,
+    ROUTING_POLICY: {
+        "backends": [
+            {"name": name, "serviceRef": {"name": name, "port": 80}} for name in ("old", "new")
+        ]
+    },
+}
+
+
+def cluster_with(
+    url: str, *, key: str = "url", kind: Kind = MODEL_DEPLOYMENT
+) -> tuple[FakeCluster, Fleet]:
     cluster = FakeCluster(wall=lambda: NOW)
-    fleet = Fleet(control_namespace="aurora-system", watched=(MODEL_DEPLOYMENT,))
+    fleet = Fleet(control_namespace="aurora-system", watched=(kind,))
     cluster.listeners.append(fleet.apply_event)
     webhook = {
         "secretRef": {"name": "n8n", "key": "url"},
         "signatureSecretRef": {"name": "n8n", "key": "sign"},
     }
     cluster.put(
-        MODEL_DEPLOYMENT,
+        kind,
         {
             "metadata": {"name": "llama", "namespace": NAMESPACE},
-            "spec": SPEC | {"notifications": [{"webhook": webhook}]},
+            "spec": SPECS[kind] | {"notifications": [{"webhook": webhook}]},
         },
     )
     data = {key: base64.b64encode(url.encode()).decode(), "sign": "c2lnbg=="}
@@ -160,14 +172,23 @@ async def notifying(cluster: FakeCluster, fleet: Fleet) -> AsyncIterator[Webhook
             await made.close()
 
 
-async def test_a_receiver_is_told_what_a_person_needs_and_no_secret() -> None:
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pytest.param(MODEL_DEPLOYMENT, id="of a ModelDeployment"),
+        pytest.param(ROUTING_POLICY, id="of a RoutingPolicy"),
+    ],
+)
+async def test_a_receiver_is_told_what_a_person_needs_and_no_secret(kind: Kind) -> None:
+    found = decision_object(modelRef={"kind": kind.kind})
     async with receiving() as receiver:
-        cluster, fleet = cluster_with(receiver.url)
+        cluster, fleet = cluster_with(receiver.url, kind=kind)
         async with notifying(cluster, fleet) as notifier:
-            await notifier.notify(decision_object())
+            await notifier.notify(found)
             await notifier.idle()
         ((body, headers),) = receiver.got
-        assert json.loads(body) == payload_of(decision_object())
+        assert json.loads(body) == payload_of(found)
+        assert json.loads(body)["kind"] == kind.kind
         digest = hmac.new(b"sign", body, hashlib.sha256).hexdigest()
         assert headers[SIGNATURE_HEADER] == f"sha256={digest}"
         assert b"n8n" not in body

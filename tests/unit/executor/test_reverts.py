@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from aurora.executor.landings import REMEMBERED, Landings
 from aurora.executor.reverts import Reverts, is_reverted
 from aurora.observe.snapshot import ModelObservation
 from aurora.planner.decision import Direction
@@ -60,6 +61,46 @@ def test_what_counts_as_taken_back(
 ) -> None:
     book = ledger(entry(**(UP | over)))
     assert is_reverted(book, observation(**seen), at=NOW) == ("up" if reverted else "")
+
+
+@pytest.mark.parametrize(
+    ("seen", "reverted"),
+    [
+        pytest.param("100", False, id="from before our write"),
+        pytest.param("101", False, id="our write itself"),
+        pytest.param("102", True, id="from after it"),
+        pytest.param("9" * 21, False, id="no version that there can be"),
+        pytest.param("abc", False, id="no number"),
+    ],
+)
+@pytest.mark.parametrize("scaler", [False, True], ids=["replicas", "the floor"])
+def test_at_once_only_a_later_version_counts(seen: str, reverted: bool, scaler: bool) -> None:
+    landings = Landings()
+    moved = autoscaler(2, 8, resource_version=seen) if scaler else target(2, resource_version=seen)
+    landings.note(moved.uid, {"metadata": {"resourceVersion": "101"}})
+    book = ledger(entry(**(UP | {"executed_at": NOW - 1})))
+    if scaler:
+        now = observation(target=target(6, uid="other"), autoscalers=(moved,))
+    else:
+        now = observation(target=moved)
+    assert is_reverted(book, now, at=NOW, landings=landings) == ("up" if reverted else "")
+    assert is_reverted(book, now, at=NOW + 60) == "up", "the clock decides where nothing is known"
+
+
+def test_what_was_not_written_is_not_noted() -> None:
+    landings = Landings()
+    landings.note("uid", None)
+    landings.note("uid", {"metadata": {"resourceVersion": "opaque"}})
+    assert not landings.is_later("uid", "5")
+    assert not landings.is_later("never", "5")
+
+
+def test_the_landings_of_long_ago_are_forgotten() -> None:
+    landings = Landings()
+    for number in range(REMEMBERED + 1):
+        landings.note(f"uid-{number}", {"metadata": {"resourceVersion": "1"}})
+    assert not landings.is_later("uid-0", "5")
+    assert landings.is_later("uid-1", "5")
 
 
 def test_only_the_newest_scale_is_looked_at() -> None:

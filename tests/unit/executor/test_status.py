@@ -276,6 +276,18 @@ def test_what_a_reader_acts_on_is_another_status(over: dict[str, Any]) -> None:
     assert status(replace(written, **over)) != written.model.status
 
 
+def test_a_status_that_says_everything_stays_as_it_is() -> None:
+    written = after(observation(), status())
+    assert status(written, at=NOW + 15.0) is written.model.status
+
+
+def test_another_generation_is_told() -> None:
+    written = after(observation(), status())
+    metadata = written.model.metadata.model_copy(update={"generation": 2})
+    edited = replace(written, model=written.model.model_copy(update={"metadata": metadata}))
+    assert status(edited).observed_generation == 2
+
+
 def test_the_time_of_a_condition_moves_only_with_its_status() -> None:
     written = after(observation(), status())
     dark = replace(written, signals=signals(request_rate=Missing(Gap.STALE)))

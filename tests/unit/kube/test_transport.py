@@ -14,8 +14,8 @@ from aurora.errors import ClusterError, ForbiddenError, UnavailableError
 from aurora.kube.client import KubeClient
 from aurora.kube.connection import Connection
 from aurora.kube.counter import RequestCounter
-from aurora.kube.kinds import CONFIG_MAP, Ref
-from aurora.kube.transport import Retries
+from aurora.kube.kinds import CONFIG_MAP, DEPLOYMENT, LEASE, Kind, Ref
+from aurora.kube.transport import Request, Retries, Transport
 
 REF = Ref(CONFIG_MAP, "default", "a")
 Answer = Callable[[web.Request], web.StreamResponse]
@@ -141,6 +141,59 @@ async def test_a_write_is_never_repeated(
     with pytest.raises(UnavailableError):
         await client.patch_json(REF, [{"op": "add", "path": "/data", "value": {}}])
     assert counter.writes == 1
+
+
+class Time:
+    """Passes only where somebody waits."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+        self.waits: list[float] = []
+
+    async def sleep(self, seconds: float) -> None:
+        self.waits.append(seconds)
+        self.now += seconds
+
+
+def sending(kind: Kind, method: str = "PATCH", timeout_s: float = 30.0) -> Request:
+    return Request("patch", kind, method, f"/{kind.plural}", body=[], timeout_s=timeout_s)
+
+
+@pytest.mark.parametrize(
+    ("asked", "later", "request_", "waited"),
+    [
+        pytest.param("3", 0.0, sending(CONFIG_MAP), 3.0, id="a write waits"),
+        pytest.param("3", 2.0, sending(CONFIG_MAP), 1.0, id="for what is left of it"),
+        pytest.param("3", 3.0, sending(CONFIG_MAP), 0.0, id="not any more when it is over"),
+        pytest.param("6", 0.0, sending(CONFIG_MAP), None, id="too long: it is not sent"),
+        pytest.param("3", 0.0, sending(CONFIG_MAP, timeout_s=5.0), None, id="too late to be sent"),
+        pytest.param("9999", 59.0, sending(CONFIG_MAP), 1.0, id="hours are cut to a minute"),
+        pytest.param("3", 0.0, sending(LEASE), 0.0, id="the Lease is renewed at once"),
+        pytest.param("3", 0.0, sending(CONFIG_MAP, "GET"), 0.0, id="a read has its own patience"),
+    ],
+)
+async def test_what_follows_a_refused_write_waits_as_the_server_asked(
+    api: Api, file: Path, asked: str, later: float, request_: Request, waited: float | None
+) -> None:
+    time = Time()
+    api.answers = [busy(asked), fine]
+    transport = Transport(
+        Connection(file),
+        retries=Retries(base_s=0.0, cap_s=5.0),
+        sleep=time.sleep,
+        monotonic=lambda: time.now,
+    )
+    with pytest.raises(UnavailableError):
+        await transport.send(sending(DEPLOYMENT))
+    time.now += later
+    if waited is None:
+        with pytest.raises(UnavailableError, match=f"not sent: .* asked to wait {asked} s more"):
+            await transport.send(request_)
+    else:
+        await transport.send(request_)
+    await transport.close()
+    assert time.waits == ([waited] if waited else [])
+    assert len(api.requests) == (1 if waited is None else 2)
 
 
 async def test_an_expired_token_is_read_anew_once(api: Api, client: KubeClient, file: Path) -> None:

@@ -164,6 +164,7 @@ OWN = {Signal.RUNNING: "sum(my_running)"}
         (QueryAnswer([row("value", -1), row("at", NOW)]), Gap.NOT_FINITE),
         (QueryAnswer([{"metric": {"signal": "value"}}]), Gap.QUERY_FAILED),
         (QueryFailure("down"), Gap.QUERY_FAILED),
+        (QueryFailure("200 s old", stale=True), Gap.STALE),
     ],
     ids=[
         "one number",
@@ -175,6 +176,7 @@ OWN = {Signal.RUNNING: "sum(my_running)"}
         "negative",
         "malformed",
         "failed",
+        "answered with the past",
     ],
 )
 async def test_the_answer_of_an_own_query(

@@ -123,14 +123,38 @@ async def test_warnings_survive(server: Server) -> None:
     server.replies = [
         says({"status": "success", "data": data, "warnings": ["half"], "infos": ["i"]})
     ]
-    assert await ask(PrometheusSettings(server.url)) == QueryAnswer(rows, ("half",))
+    assert await ask(PrometheusSettings(server.url)) == QueryAnswer(rows, ("half",), 1.5)
+
+
+async def test_an_answer_that_is_told_again_and_again_is_of_the_past(server: Server) -> None:
+    rows = [{"metric": {"a": "b"}, "value": [5000.0, "2"]}]
+    again = {"status": "success", "data": {"resultType": "vector", "result": rows}}
+    server.replies = [says(again)]
+    now = [0.0]
+    settings = PrometheusSettings(server.url, stale_after_s=90.0)
+    client = PrometheusClient(settings, monotonic=lambda: now[0])
+
+    async def asked(at: float) -> QueryAnswer | QueryFailure:
+        now[0] = at
+        return (await client.fetch({"q": "up"}))["q"]
+
+    found = [await asked(at) for at in (1.0, 16.0, 91.0, 92.0, 5000.0)]
+    rows[0]["value"] = [10_000.0, "2"]
+    server.replies = [says(again)]
+    found.append(await asked(5015.0))
+    client.close()
+    told = ["old" if isinstance(one, QueryFailure) else "now" for one in found]
+    assert told == ["now", "now", "now", "old", "old", "now"]
+    assert isinstance(found[3], QueryFailure)
+    assert found[3].stale
+    assert found[3].reason.startswith("the answer is 91 s old: a proxy or cache on the way repeats")
 
 
 async def test_a_scalar_is_a_row_without_labels(server: Server) -> None:
     data = {"resultType": "scalar", "result": [1.5, "2"]}
     server.replies = [says({"status": "success", "data": data})]
     answer = await ask(PrometheusSettings(server.url))
-    assert answer == QueryAnswer([{"metric": {}, "value": [1.5, "2"]}])
+    assert answer == QueryAnswer([{"metric": {}, "value": [1.5, "2"]}], evaluated_at=1.5)
 
 
 @pytest.mark.parametrize(

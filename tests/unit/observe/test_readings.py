@@ -75,6 +75,7 @@ def test_no_traffic_is_a_rate_of_zero() -> None:
 
 P95, COUNT = "vllm:latencyP95", "vllm:latencyP95:samples"
 DOWN = QueryFailure("no answer within 8 s")
+OLD = QueryFailure("200 s old", stale=True)
 
 
 @pytest.mark.parametrize(
@@ -110,6 +111,7 @@ DOWN = QueryFailure("no answer within 8 s")
             "scraped 2 times",
         ),
         (table_of({**HEALTHY, P95: 0.4}, latency=DOWN), Gap.QUERY_FAILED, "latency: no answer"),
+        (table_of({**HEALTHY, P95: 0.4}, latency=OLD), Gap.STALE, "latency: 200 s old"),
         (table_of({**HEALTHY, P95: 0.4}, freshness=DOWN), Gap.QUERY_FAILED, "freshness: no"),
         (table_of({**HEALTHY, P95: 0.4}, samples=DOWN), Gap.QUERY_FAILED, "samples: no answer"),
         (
@@ -137,6 +139,7 @@ DOWN = QueryFailure("no answer within 8 s")
         "scraped twice",
         "the same row twice",
         "its query failed",
+        "its query was answered with the past",
         "freshness is not known",
         "its sample count is not known",
         "a malformed row",

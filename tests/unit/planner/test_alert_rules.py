@@ -228,10 +228,28 @@ def test_a_scheduler_of_many_words_is_cut_short() -> None:
     assert len(found.message) < 300
 
 
+def slow(ttft: float | None = 10.0, *, minutes: float = 6.0, cycles: int = 39) -> Any:
+    """A model of known capacity that was slow for some minutes, of as many cycles seen."""
+    calm = history(8.0, ttft_p95=0.5)
+    since = NOW - 60.0 * minutes
+    late = {one.at: one for one in history(8.0, ttft_p95=ttft)}
+    moments = tuple(late[one.at] if one.at >= since else one for one in calm)
+    return taught(8.0, history=moments[-cycles:])
+
+
 @pytest.mark.parametrize(
     ("ttft", "over", "expected"),
     [
         pytest.param(10.0, {}, PlanReason.LATENCY_UNEXPLAINED, id="ten times what the load gives"),
+        pytest.param(
+            10.0,
+            {"memory": slow(minutes=5.0)},
+            PlanReason.LATENCY_UNEXPLAINED,
+            id="for five minutes",
+        ),
+        pytest.param(10.0, {"memory": slow(minutes=4.5)}, None, id="for less: it may be a burst"),
+        pytest.param(10.0, {"memory": slow(cycles=15)}, None, id="less than that was seen"),
+        pytest.param(10.0, {"memory": slow(None)}, None, id="for minutes that nobody measured"),
         pytest.param(2.9, {}, None, id="within the objective"),
         pytest.param(10.0, {"memory": None}, None, id="what the load gives is not known"),
         pytest.param(10.0, {"given": IN_FALLBACK}, None, id="it is the fallback's latency"),
@@ -240,7 +258,7 @@ def test_a_scheduler_of_many_words_is_cut_short() -> None:
 def test_a_latency_that_the_load_does_not_explain(
     ttft: float, over: dict[str, Any], expected: PlanReason | None
 ) -> None:
-    seen = given({"memory": taught(8.0)} | over, request_rate=8.0, ttft_p95=ttft)
+    seen = given({"memory": slow()} | over, request_rate=8.0, ttft_p95=ttft)
     assert reason(alert_rules.latency_unexplained(seen)) is expected
 
 

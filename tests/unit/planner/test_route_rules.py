@@ -14,6 +14,7 @@ from aurora.planner.route_rules import (
     lower_bound,
     primary_failed,
     primary_recovered,
+    server_errors,
 )
 from tests.support.builders import (
     NOW,
@@ -26,7 +27,7 @@ from tests.support.builders import (
     signals,
     target,
 )
-from tests.support.situations import planned
+from tests.support.situations import history, planned, taught
 
 WITH_FALLBACK = model(fallback={"serviceRef": {"name": "spare"}})
 DEAD = (pod(0, ready=False, crash_looping=True), pod(1, ready=False, crash_looping=True))
@@ -64,6 +65,42 @@ def test_server_errors_beyond_luck(ratio: float, samples: float | None, speaks: 
     if found is not None:
         assert found.reason is PlanReason.SERVER_ERRORS
         assert found.evidence[0].threshold == pytest.approx(0.05)
+
+
+def failed_by(early: float | None, late: float | None = None, *, minutes: float = 2.0) -> Any:
+    """The shares of errors of the ten minutes before, with others in the last minutes."""
+    since = NOW - 60.0 * minutes
+    quiet = {one.at: one for one in history(server_error_ratio=early)}
+    loud = history(server_error_ratio=late)
+    moments = tuple(one if one.at >= since else quiet[one.at] for one in loud)
+    return taught(history=moments)
+
+
+@pytest.mark.parametrize(
+    ("memory", "ratio", "speaks"),
+    [
+        pytest.param(failed_by(0.0, 0.1), 0.12, True, id="a clean model fails"),
+        pytest.param(failed_by(0.03, 0.1), 0.10, False, id="noise of 3 % reaches 10 %"),
+        pytest.param(failed_by(0.03, 0.1), 0.13, True, id="13 % is beyond such noise"),
+        pytest.param(failed_by(0.2, 0.1), 0.12, True, id="a fault that goes on is not usual"),
+        pytest.param(failed_by(0.2, 0.0, minutes=4.0), 0.12, True, id="nor is one that was"),
+        pytest.param(failed_by(0.03, 0.07, minutes=5.0), 0.07, True, id="it lasts for 5 minutes"),
+        pytest.param(failed_by(0.03, 0.07, minutes=4.5), 0.07, False, id="it lasts for less"),
+        pytest.param(failed_by(None, None), 0.07, True, id="what is usual is not known"),
+    ],
+)
+def test_what_a_model_fails_by_anyway_is_no_failure(
+    memory: Any, ratio: float, speaks: bool
+) -> None:
+    share = sample(ratio, samples=5000, window_s=120.0)
+    seen = failing(signals=signals(server_error_ratio=share), given={"memory": memory})
+    assert (failure_of(seen) is not None) is speaks
+
+
+def test_what_the_primary_failed_by_says_nothing_of_the_fallback() -> None:
+    share = sample(0.10, samples=5000, window_s=120.0)
+    away = {"memory": failed_by(0.03, 0.1), "fallback_open": "f1", "fallback_since": NOW - 60}
+    assert server_errors(failing(signals=signals(server_error_ratio=share), given=away)) is not None
 
 
 @pytest.mark.parametrize("count", [1, 10, 100, 10_000])

@@ -20,12 +20,15 @@ from aurora.planner.scale_rules import (
 )
 from aurora.state.memory import ModelMemory
 from tests.support.builders import autoscaler, model, observation, pod, sample, signals, target
-from tests.support.situations import carried, history, planned, series, taught, ttft_at
+from tests.support.situations import carried, curve, history, planned, series, taught, ttft_at
 
 CARRIED = carried(headroom=sizing.HEADROOM, probability=sizing.CURVE_PROBABILITY)
 """Requests/s that one replica is sized for when adding."""
 KEPT = carried(headroom=sizing.DOWN_HEADROOM)
 """The same when taking away."""
+
+HELD = 5.0 * (1.0 - sizing.DOWN_HEADROOM)
+"""What a replica is taken to carry that was seen at 5 requests/s and never at its end."""
 
 
 def seen_with(replicas: int = 2, **over: Any) -> ModelObservation:
@@ -259,6 +262,15 @@ def test_with_an_autoscaler_only_its_floor_moves(
         assert found.before == {"replicas": str(floor), "current": str(replicas)}
 
 
+def test_an_autoscaler_whose_ceiling_is_below_the_minimum_is_not_passed() -> None:
+    capped = serving(9 * CARRIED, model=model(scaling={"minReplicas": 3}))
+    assert wanted(more_needed(capped)) == 6
+    capped = replace(
+        capped, observation=replace(capped.observation, autoscalers=(autoscaler(1, 2),))
+    )
+    assert more_needed(capped) is None
+
+
 def test_nothing_is_scaled_on_what_the_fallback_shows() -> None:
     given = serving(40.0, given={"fallback_open": "f1"})
     assert more_needed(given) is None
@@ -411,6 +423,28 @@ def test_without_a_capacity_the_ratio_decides_on_fewer(ttft: float, expected: in
     )
     seen = seen_with(4, signals=signals(ttft_p95=ttft, tpot_p95=0.001))
     assert wanted(capacity_unused(planned(seen, memory=steady))) == expected
+
+
+@pytest.mark.parametrize(
+    ("load", "expected"),
+    [
+        pytest.param(7 * HELD - 0.2, 7, id="seven replicas have held so much"),
+        pytest.param(7 * HELD + 0.2, None, id="seven were never seen to"),
+    ],
+)
+def test_a_load_that_was_served_needs_no_curve_to_its_end(
+    load: float, expected: int | None
+) -> None:
+    narrow = taught(load, ready=8, capacity=curve((4.0, 5.0)))
+    readings = signals(request_rate=load, ttft_p95=1.5, tpot_p95=0.001)
+    found = capacity_unused(planned(seen_with(8, signals=readings), memory=narrow))
+    assert wanted(found) == expected
+
+
+def test_no_step_down_is_taken_back_while_the_load_does_not_double() -> None:
+    down = capacity_unused(serving(3 * KEPT - 0.1, replicas=4))
+    assert wanted(down) == 3
+    assert more_needed(serving(2 * (3 * KEPT - 0.1), replicas=3)) is None
 
 
 def test_a_price_is_told() -> None:

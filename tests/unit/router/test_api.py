@@ -83,6 +83,9 @@ async def test_a_decision_and_its_feedback() -> None:
             "/decide", '{"providers": 5}', 400, "bad-input", "providers", id="no list of providers"
         ),
         pytest.param(
+            "/decide", '{"providers": [{}]}', 400, "bad-input", "no provider_id", id="no name"
+        ),
+        pytest.param(
             "/feedback", '{"decision_id": "x"}', 400, "bad-input", "missing keys", id="half of it"
         ),
         pytest.param(

@@ -1,6 +1,7 @@
 """`aurora router` as a process: it starts, takes policies, drains, and remembers."""
 
 import asyncio
+import gc
 import json
 import os
 import sys
@@ -13,6 +14,8 @@ from typing import Any
 import aiohttp
 import pytest
 
+from aurora.router.cli import serve
+from aurora.router.settings import RouterSettings
 from tests.support.cluster import eventually
 
 TWO = [{"provider_id": "a"}, {"provider_id": "b"}]
@@ -163,3 +166,17 @@ async def test_a_wrong_setting_is_one_line_and_exit_code_2(
     assert process.returncode == 2
     assert last.startswith("aurora: ")
     assert says in last
+
+
+async def test_it_starts_with_the_collector_spared() -> None:
+    before = gc.get_threshold()
+    stop = asyncio.Event()
+    stop.set()
+    here = RouterSettings(port=0, bind_address="127.0.0.1", model_path=Path())
+    try:
+        await serve(here, stop=stop)
+        assert gc.get_threshold() == (10_000, 10, 1000)
+        assert gc.get_freeze_count() > 10_000
+    finally:
+        gc.unfreeze()
+        gc.set_threshold(*before)

@@ -81,24 +81,56 @@ def test_another_strategy_keeps_its_state_in_a_file_of_its_own(tmp_path: Path) -
     ]
 
 
-def test_pushed_state_is_where_a_new_router_starts_and_no_other(tmp_path: Path) -> None:
-    taught = Router(settings(tmp_path))
-    learned(taught)
-    expected = q_value(taught, "a")
+def cells(router: Router) -> dict[str, tuple[float, int]]:
+    """Value and count of each arm that has a reward."""
+    (row,) = router.engine.snapshot()["state"]["states"]
+    return {arm: (value, count) for arm, (value, count) in row[3].items()}
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> dict[str, Any]:
+    """What another router learned of both arms."""
+    folder = tmp_path / "taught"
+    folder.mkdir()
+    taught = Router(settings(folder))
+    learned(taught, times=60)
     taught.close()
-    state = json.loads((tmp_path / "q_table.json").read_text())
+    return dict(json.loads((folder / "q_table.json").read_text()))
+
+
+def test_pushed_state_is_where_a_new_router_starts(state: dict[str, Any]) -> None:
+    (row,) = state["state"]["states"]
     fresh = Router(settings())
     fresh.adopt(policy(state=state, minPercent=2))
-    assert q_value(fresh, "a") == expected
+    assert cells(fresh) == {arm: (value, count) for arm, (value, count) in row[3].items()}
     fresh.close()
-    own = tmp_path / "own"
-    own.mkdir()
-    knows = Router(settings(own))
-    learned(knows, times=1)
-    before = {arm: q_value(knows, arm) for arm in ("a", "b")}
-    knows.adopt(policy(state=state, minPercent=2))
-    assert {arm: q_value(knows, arm) for arm in ("a", "b")} == before
-    knows.close()
+
+
+def test_state_that_is_pushed_while_it_runs_adds_what_is_not_known_and_loses_nothing(
+    tmp_path: Path, state: dict[str, Any]
+) -> None:
+    (row,) = state["state"]["states"]
+    router = Router(settings(tmp_path))
+    _, metadata = router.decide({"providers": TWO[:1]})
+    router.feedback({"decision_id": metadata["decision_id"], **GOOD})
+    own = cells(router)
+    engine = router.engine
+    for _ in range(2):
+        assert router.adopt(policy(state=state))
+        assert cells(router) == {"b": tuple(row[3]["b"]), **own}
+        state = {**state, "revision": state["revision"] + 1}
+    assert router.engine is engine
+    router.close()
+    again = Router(settings(tmp_path))
+    assert cells(again) == {"b": (pytest.approx(row[3]["b"][0]), row[3]["b"][1]), **own}
+    again.close()
+
+
+def test_state_of_another_strategy_is_left_out(state: dict[str, Any]) -> None:
+    router = Router(settings())
+    assert router.adopt(policy(strategy="ucb", state=state))
+    assert router.engine.snapshot()["state"]["states"] == []
+    router.close()
 
 
 @pytest.mark.parametrize(

@@ -205,7 +205,7 @@ def test_tenants_with_limits_of_their_own_take_turns() -> None:
         limit = (1.5, 3.0)[number % 2] + (number % 40) / 1000
         _, told = routing.decide(CONTEXT, PROVIDERS, {"max_price": limit})
         assert set(told["scores"]) == ({"b"} if number % 2 == 0 else {"a", "b"})
-    assert len(routing._fleets) == 32
+    assert len(routing._fleets._known) == 32
 
 
 @pytest.mark.parametrize(

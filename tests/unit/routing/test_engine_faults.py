@@ -1,7 +1,9 @@
 """Every fault that the engine is promised to survive, each with what is defined for it."""
 
+import json
 import math
 import tracemalloc
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -37,6 +39,8 @@ def learned(routing: RoutingEngine) -> Any:
         pytest.param(("1", 1.0), id="cost as a text"),
         pytest.param((None, 1.0), id="no cost"),
         pytest.param((1.0, 1.0, 500.0), id="reputation out of range"),
+        pytest.param((1e200, 1.0), id="a cost whose square is no number"),
+        pytest.param((1.0, 1e200), id="a latency whose square is no number"),
     ],
 )
 def test_unusable_figures_change_nothing_and_may_be_corrected(figures: tuple) -> None:
@@ -48,6 +52,40 @@ def test_unusable_figures_change_nothing_and_may_be_corrected(figures: tuple) ->
     assert learned(routing) == before
     assert routing.get_status() == status
     assert routing.feedback(told["decision_id"], True, 1.0, 500.0) == pytest.approx(8.0)
+
+
+@pytest.mark.parametrize("success", ["no", None, 2, math.nan])
+def test_a_success_that_is_neither_true_nor_false_changes_nothing(success: Any) -> None:
+    routing = engine()
+    _, told = routing.decide(CONTEXT, PROVIDERS)
+    before, status = learned(routing), routing.get_status()
+    with pytest.raises(InputError, match="success must be true or false"):
+        routing.feedback(told["decision_id"], success, 1.0, 500.0)
+    assert learned(routing) == before
+    assert routing.get_status() == status
+
+
+@pytest.mark.parametrize("strategy", ["q-learning", "ucb", "thompson", "linucb", "lints", "dqn"])
+def test_the_largest_figures_leave_every_strategy_able_to_decide(strategy: str) -> None:
+    routing = RoutingEngine(strategy=strategy, settings=EngineSettings(seed=1))
+    for cost in [9e99, 0.0, 8e99, 9e99, 1.0] * 10:
+        _, told = routing.decide(CONTEXT, PROVIDERS)
+        routing.feedback(told["decision_id"], cost < 1.0, cost, 1e90)
+    _, told = routing.decide(CONTEXT, PROVIDERS)
+    assert all(map(math.isfinite, told["scores"].values()))
+    json.dumps([told, routing.get_status(), routing.snapshot()], allow_nan=False)
+
+
+@pytest.mark.parametrize("strategy", ["linucb", "lints", "dqn"])
+def test_features_that_no_regression_can_hold_are_refused(strategy: str) -> None:
+    options = {"dimension": 5}
+    routing = RoutingEngine(strategy=strategy, settings=EngineSettings(strategy_options=options))
+    with pytest.raises(InputError, match="a feature must be"):
+        routing.decide({"features": [1.0, 1e160, 0.0, 0.0, 0.0]}, PROVIDERS)
+    for _ in range(100):
+        _, told = routing.decide({"features": [1e6, -1e6, 1.0, 0.0, 0.5]}, PROVIDERS)
+        routing.feedback(told["decision_id"], True, 1.0, 1.0)
+    assert all(map(math.isfinite, told["scores"].values()))
 
 
 def test_a_negative_reward_is_learned_like_any_other() -> None:
@@ -104,8 +142,15 @@ def test_clocks_that_go_back_neither_expire_nor_reorder() -> None:
     for step in (0.0, -86_400.0, -1e9):
         wall[0] += step
         ids.append(routing.decide(CONTEXT, PROVIDERS)[1]["decision_id"])
+        routing.auditor.flag_anomaly(ids[-1], "inference||", "a", "looked at")
+    wall[0] = 2e9
+    routing.auditor.flag_anomaly(ids[-1], "inference||", "a", "the clock is right again")
+    wall[0] = 1e9
+    ids.append(routing.decide(CONTEXT, PROVIDERS)[1]["decision_id"])
     times = [entry["timestamp"] for entry in routing.get_audit_trail()]
     assert times == sorted(times)
+    logged = [decision.at for decision in routing.decisions()]
+    assert logged == sorted(logged)
     for known in ids:
         routing.feedback(known, True, 1.0, 1.0)
     assert routing.get_status()["executor"]["expired_feedback"] == 0
@@ -200,11 +245,79 @@ def test_hostile_kinds_of_request_do_not_grow_memory_without_bound() -> None:
     many = tuple(ProviderState(provider_id=f"p{number}") for number in range(5000))
     for number in range(60):
         routing.decide({"region": f"r{number}"}, many, {"max_price": float(number % 10)})
-    assert len(routing._fleets) <= 4
-    assert all(len(fleet._admissions) <= 256 for fleet in routing._fleets)
+    assert len(routing._fleets._known) <= 4
+    assert all(len(fleet._admissions) <= 256 for fleet in routing._fleets._known)
     for number in range(60):
         routing.decide({"region": f"r{number}"}, many)
-    assert len(routing._fleets[0]._admissions) <= 21
+    assert len(routing._fleets._known[0]._admissions) <= 21
+
+
+def kept_arms(strategy: Any) -> int:
+    """Of how many providers a strategy keeps anything."""
+    for name in ("_credit", "_measured", "_outstanding"):
+        if hasattr(strategy, name):
+            return len(getattr(strategy, name))
+    state = strategy.snapshot()
+    return len(state["arms"]) if "arms" in state else sum(len(row[3]) for row in state["states"])
+
+
+@pytest.mark.parametrize(
+    "strategy",
+    [
+        "q-learning",
+        "ucb",
+        "thompson",
+        "linucb",
+        "lints",
+        "dqn",
+        "round-robin",
+        "least-latency",
+        "least-outstanding",
+    ],
+)
+def test_providers_that_never_come_back_make_room(strategy: str) -> None:
+    """Ids of pods: a new one with every restart, feedback at once, late or never."""
+    settings = EngineSettings(seed=1, arms_limit=50, log_size=120)
+    routing = RoutingEngine(strategy=strategy, settings=settings)
+    late: list[str] = []
+    for number in range(400):
+        pods = tuple(ProviderState(provider_id=f"pod-{number + i}") for i in range(2))
+        told = routing.decide(CONTEXT, pods)[1]["decision_id"]
+        if number % 3 == 0:
+            routing.feedback(told, True, 1.0, 100.0)
+        elif number % 3 == 1:
+            late.append(told)
+        if len(late) > 30:
+            routing.feedback(late.pop(0), True, 1.0, 100.0)
+    assert kept_arms(routing.strategist.strategy) <= 52
+    assert kept_arms(routing.strategist.strategy) > 10
+
+
+@pytest.mark.parametrize("strategy", ["q-learning", "ucb", "thompson", "linucb", "lints", "dqn"])
+def test_providers_of_an_earlier_life_make_room_as_well(strategy: str, tmp_path: Path) -> None:
+    for life in range(3):
+        settings = EngineSettings(seed=1, arms_limit=50)
+        path = tmp_path / "state.json"
+        with RoutingEngine(model_path=path, strategy=strategy, settings=settings) as routing:
+            for number in range(60):
+                pods = (ProviderState(provider_id=f"pod-{life}-{number}"),)
+                told = routing.decide(CONTEXT, pods)[1]["decision_id"]
+                routing.feedback(told, True, 1.0, 100.0)
+        assert 50 <= kept_arms(routing.strategist.strategy) <= 51
+
+
+def test_what_is_offered_is_never_forgotten() -> None:
+    routing = engine(arms_limit=0)
+    fleet = tuple(ProviderState(provider_id=f"p{number}") for number in range(20))
+    for _ in range(200):
+        chosen, told = routing.decide(CONTEXT, fleet)
+        routing.feedback(told["decision_id"], chosen == "p3", 0.0, 0.0)
+    before = learned(routing)
+    routing.decide(CONTEXT, list(fleet))
+    routing.decide(CONTEXT, [*fleet, ProviderState(provider_id="new")])
+    assert learned(routing)["states"] == before["states"]
+    routing.decide(CONTEXT, fleet[:3])
+    assert kept_arms(routing.strategist.strategy) == 3
 
 
 def test_a_log_that_goes_round_keeps_all_its_mixtures() -> None:

@@ -79,7 +79,7 @@ def test_a_decision_that_waits_for_feedback_is_no_missing_outcome_until_it_expir
     router.get_status()
     late = valued()
     assert isinstance(late, NotIdentifiable)
-    assert late.obstacle is Obstacle.MISSING_OUTCOMES
+    assert late.obstacle is Obstacle.REWARDS_MISSING
 
 
 def test_without_exploration_another_policy_cannot_be_valued() -> None:

@@ -68,9 +68,13 @@ def test_weights_must_make_sense(fields: dict) -> None:
 def test_a_reward_is_finite_and_equals_its_terms_or_is_refused(
     success: bool, cost: float, latency: float, reputation: float | None
 ) -> None:
-    outcome = Outcome(success=success, cost_usd=cost, latency_ms=latency, reputation=reputation)
-    reward = RewardWeights().reward(outcome)
-    assert math.isfinite(reward.total)
+    try:
+        outcome = Outcome(success=success, cost_usd=cost, latency_ms=latency, reputation=reputation)
+        reward = RewardWeights().reward(outcome)
+    except InputError:
+        assert max(cost, latency) > 0.9e100
+        return
+    assert math.isfinite(reward.total**2)
     assert reward.total == sum(reward.terms.values())
 
 

@@ -152,9 +152,72 @@ async def test_fetch_reads_the_endpoint(endpoint: Endpoint) -> None:
         assert engine.get_status()["psi_field_connected"] is True
 
 
+def prometheus(kind: str, result: Any, **more: Any) -> bytes:
+    """An answer of Prometheus' query API."""
+    data = {"resultType": kind, "result": result}
+    return json.dumps({"status": "success", "data": data} | more).encode()
+
+
+def series(value: str, **labels: str) -> dict[str, Any]:
+    return {"metric": labels, "value": [1.8e9, value]}
+
+
+@pytest.mark.parametrize(
+    ("body", "reading"),
+    [
+        pytest.param(prometheus("scalar", [1.8e9, "0.7"]), (0.7, None, None), id="a scalar"),
+        pytest.param(
+            prometheus("vector", [series("0.7", job="x")]), (0.7, None, None), id="one series"
+        ),
+        pytest.param(
+            prometheus(
+                "vector",
+                [
+                    series("0.5", __name__="psi_density"),
+                    series("0.8", __name__="psi_coherence"),
+                    series("0.1", __name__="entropy"),
+                ],
+            ),
+            (0.5, 0.8, 0.1),
+            id="three series by name",
+        ),
+    ],
+)
+async def test_the_endpoint_may_be_a_query_of_prometheus(
+    endpoint: Endpoint, body: bytes, reading: tuple[float | None, ...]
+) -> None:
+    endpoint.body = body
+    async with RoutingEngine(psi_field_url=f"{endpoint.url}?query=avg(busy)") as engine:
+        found = await engine.fetch_psi_metrics()
+    assert found == dict(zip(("density", "coherence", "entropy"), reading, strict=True))
+
+
 @pytest.mark.parametrize(
     ("status", "body", "said"),
     [
+        pytest.param(200, prometheus("vector", []), "no usable density", id="no series"),
+        pytest.param(
+            200, prometheus("vector", [series("NaN")]), "no usable density", id="a series of NaN"
+        ),
+        pytest.param(
+            200,
+            prometheus("vector", [series("0.1", job="a"), series("0.9", job="b")]),
+            "aggregate it to one",
+            id="series that cannot be told apart",
+        ),
+        pytest.param(
+            200,
+            prometheus("vector", [series("0.1", __name__="psi_density", job=j) for j in "ab"]),
+            "aggregate it to one",
+            id="two densities",
+        ),
+        pytest.param(200, prometheus("matrix", []), "ask for an instant vector", id="a range"),
+        pytest.param(
+            200,
+            prometheus("vector", [series("0.1")], warnings=["a store did not answer"]),
+            "in part: a store did not answer",
+            id="a part of the answer",
+        ),
         pytest.param(500, b"{}", "HTTP Error 500", id="server error"),
         pytest.param(200, b"<html>", "JSONDecodeError", id="no JSON"),
         pytest.param(200, b"[1]", "no usable density", id="a list"),

@@ -110,6 +110,13 @@ def test_who_knows_the_domain_spends_less_for_the_same_quality(questions: Path) 
     costs = {row["router"]: row["cost"]["mean"] for row in found["routers"]}
     assert costs["best-single"] == 25.0
     assert found["oracle_cost"] < costs["thompson"] < 0.85 * costs["random"]
+    own, chance, best = found["routers"]
+    less = own["difference_from"]["random"]
+    pairs = zip(own["cost_by_seed"], chance["cost_by_seed"], strict=True)
+    assert less["mean"] == pytest.approx(np.mean([a - b for a, b in pairs]))
+    assert less["mean"] + less["half_width"] < 0.0
+    assert less["seeds"] == 3
+    assert chance["difference_from"] == best["difference_from"] == {}
 
 
 @pytest.mark.parametrize("router", ["linucb", "lints", "q-learning", "epsilon-greedy", "vw"])
@@ -250,11 +257,42 @@ def test_bad_input_is_exit_code_2_and_one_line(
     assert len(done.output.strip().splitlines()) == 1
 
 
-def test_propensities_that_differ_are_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        pytest.param("1,0,0.5\n2,1,0.25", "uniform", id="propensities that differ"),
+        pytest.param("1,0,0.25\n2,1,0.25", "do not sum to 1", id="items that were never shown"),
+        pytest.param("1,nan,0.5\n2,1,0.5", "click nan", id="a click that is no number"),
+        pytest.param("1,5,0.5\n2,1,0.5", "click 5", id="five clicks on one item"),
+        pytest.param("1,,0.5\n2,1,0.5", "no number", id="no click"),
+        pytest.param("1,0,nan\n2,1,nan", "propensities differ", id="NaN propensities"),
+    ],
+)
+def test_a_log_that_tells_nothing_of_the_uniform_policy_is_refused(
+    tmp_path: Path, rows: str, message: str
+) -> None:
     path = tmp_path / "log.csv"
-    path.write_text("item_id,click,propensity_score\n1,0,0.5\n2,1,0.25\n")
-    with pytest.raises(InputError, match="uniform"):
+    path.write_text(f"item_id,click,propensity_score\n{rows}\n")
+    with pytest.raises(InputError, match=message):
         load_open_bandit(path)
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        pytest.param("law,why?,true,1", "write True or False", id="other words for yes"),
+        pytest.param("law,why?,True,", "write True or False", id="no answer"),
+        pytest.param("law,why?,True", "write True or False", id="a column less"),
+        pytest.param("law", "no domain or no prompt", id="a line that ends early"),
+    ],
+)
+def test_a_recording_that_could_be_misread_is_refused(
+    tmp_path: Path, rows: str, message: str
+) -> None:
+    path = tmp_path / "recorded.csv"
+    path.write_text(f"domain,prompt,a_correct,b_correct\nlaw,who?,True,False\n{rows}\n")
+    with pytest.raises(InputError, match=f"question 2.*{message}|{message}"):
+        load_recorded(path)
 
 
 def test_the_oracle_is_the_least_that_can_be_paid() -> None:
@@ -264,3 +302,5 @@ def test_the_oracle_is_the_least_that_can_be_paid() -> None:
     plan = quality.Plan(stream, Costs(1.0, 11.0), 0.8, [], 1)
     # 8 of 10 right: three of the five hard ones go to the strong model.
     assert quality.as_json(plan, {})["oracle_cost"] == pytest.approx(1.0 + 0.3 * 10.0)
+    enough = quality.Plan(stream, Costs(1.0, 11.0), 0.5, [], 1)
+    assert quality.as_json(enough, {})["oracle_cost"] == 1.0

@@ -99,6 +99,11 @@ def test_who_serves(rules: Any, arms: Any, context: Any, expected: Any) -> None:
             "not allowed",
             id="a loop with blanks",
         ),
+        pytest.param(
+            {"when": "[1, 2].//x\nall //y\n (a, a > 0)", "use": ["a"]},
+            "not allowed",
+            id="a loop with comments",
+        ),
         pytest.param({"when": "__import__('os')", "use": ["a"]}, "__import__", id="Python"),
         pytest.param({"when": "true || " * 200 + "true", "use": ["a"]}, "1024", id="too long"),
         pytest.param({"when": "true", "use": []}, "rule 1", id="nobody to use"),

@@ -145,8 +145,9 @@ def test_only_improved_and_regressed_are_checked():
 
 
 def test_the_comparison_prints_agreement_as_table_and_json():
-    arguments = ["compare", "--controllers", "aurora,static", "--seeds", "1", "--workers", "1"]
-    arguments += ["--replicas", "1,4,16"]
+    # With this seed AURORA judges something: its verdicts can agree with the truth, or not.
+    arguments = ["compare", "--controllers", "aurora,static", "--seeds", "1", "--first-seed", "2"]
+    arguments += ["--replicas", "1,4,16", "--workers", "1"]
     shown = CliRunner().invoke(app, arguments)
     assert shown.exit_code == 0, shown.output
     assert "verdicts true" in shown.output

@@ -4,6 +4,8 @@ import math
 import random
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from aurora.observe.sample import Signal
 from aurora.state.capacity import (
@@ -170,3 +172,54 @@ def test_another_unit_forgets_what_cannot_be_converted() -> None:
     changed = model(5, 80).in_unit(LoadUnit.TOKENS)
     assert changed.curves == {}
     assert changed.template_hash == "t1"
+
+
+POINTS = st.lists(st.tuples(st.floats(1.0, 90.0), st.floats(0.7, 1.4)), min_size=1, max_size=40)
+
+
+@given(
+    points=POINTS,
+    objectives=st.fixed_dictionaries(
+        {TTFT: st.floats(0.2, 20.0)}, optional={TPOT: st.floats(0.2, 20.0)}
+    ),
+    probability=st.sampled_from([0.0, 0.6]),
+    load=st.floats(0.5, 300.0),
+)
+@settings(max_examples=300)
+def test_a_load_that_is_surely_carried_is_no_more_than_the_sustainable_one(
+    points: list[tuple[float, float]],
+    objectives: dict[Signal, float],
+    probability: float,
+    load: float,
+) -> None:
+    found = CapacityModel(template_hash="t1")
+    for n, (at, noise) in enumerate(points):
+        latency = queue(at) * noise
+        learned = {TTFT: (latency, 0.5), TPOT: (latency / 3.0, 0.5)}
+        found = found.learned(learned, load=at, at=30.0 * n)
+    named = found.sustainable_load_per_replica(objectives, probability=probability)
+    if found.carries(objectives, load, probability=probability):
+        assert sustained(named).load >= load
+        assert sustained(named).bound is not Bound.AT_LEAST
+
+
+@pytest.mark.parametrize(
+    ("share", "carried"),
+    [
+        pytest.param(0.5, True, id="half of what it carries"),
+        pytest.param(0.99, True, id="nearly all of it"),
+        pytest.param(1.01, False, id="more than that"),
+    ],
+)
+@pytest.mark.parametrize("objective", [1.0, 2.5], ids=["crossed inside", "crossed beyond"])
+def test_whether_a_load_is_carried_is_told_up_to_the_sustainable_one(
+    objective: float, share: float, carried: bool
+) -> None:
+    found = model(5, 60)
+    load = sustained(found.sustainable_load_per_replica({TTFT: objective})).load
+    assert found.carries({TTFT: objective}, share * load) is carried
+
+
+def test_nothing_is_carried_for_sure_by_an_unknown_server() -> None:
+    assert not CapacityModel().carries({TTFT: 1.0}, 0.1)
+    assert not model(30, 40).carries({TTFT: 5.0}, 1.0), "the range seen was too narrow to tell"

@@ -6,12 +6,14 @@ from functools import cached_property
 
 from aurora.observe.backends import BackendFacts, RoutingFacts
 from aurora.observe.sample import Sample, Signal
+from aurora.planner.route_rules import Failure
 from aurora.planner.routing.audit import violations
-from aurora.planner.routing.health import Failure, failure_of
+from aurora.planner.routing.health import failure_of
 from aurora.planner.routing.past import BackendPast
 from aurora.planner.routing.points import points
 from aurora.resources.routing_policy import RoutingPolicySpec
 from aurora.resources.routing_policy_parts import Enforcement, Strategy
+from aurora.state.routing_memory import RoutingMemory
 
 __all__ = ["RoutingInput"]
 
@@ -26,11 +28,13 @@ class RoutingInput:
     Attributes:
         at: seconds since the epoch.
         past: of the backends that failed within the last day.
+        learned: what the strategy Learned learned, None with any other.
     """
 
     facts: RoutingFacts
     at: float
     past: Mapping[str, BackendPast] = field(default_factory=dict)
+    learned: RoutingMemory | None = None
 
     @property
     def spec(self) -> RoutingPolicySpec:

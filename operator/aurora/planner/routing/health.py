@@ -1,26 +1,14 @@
 """Whether a backend fails its callers, the plainest fact first."""
 
-from dataclasses import dataclass
-
 from aurora.observe.backends import BackendFacts
 from aurora.observe.sample import UNITS, Sample, Signal
 from aurora.planner.decision import Evidence
 from aurora.planner.inputs import Doubt, confidence_from
 from aurora.planner.reasons import PlanReason
-from aurora.planner.route_rules import surely_above
+from aurora.planner.route_rules import Failure, surely_above
 from aurora.resources.routing_policy_parts import Health
 
-__all__ = ["Failure", "failure_of", "reading_of"]
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """A backend fails; the message holds no number that moves by itself."""
-
-    reason: PlanReason
-    message: str
-    evidence: tuple[Evidence, ...]
-    confidence: float
+__all__ = ["failure_of", "reading_of"]
 
 
 def failure_of(one: BackendFacts, health: Health, *, at: float) -> Failure | None:

@@ -2,10 +2,7 @@
 
 from dataclasses import dataclass
 
-__all__ = ["WEIGHT", "BackendPast"]
-
-WEIGHT = "weight."
-"""Parameters of a shift are named weight.BACKEND."""
+__all__ = ["BackendPast"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,9 +3,9 @@
 import math
 from collections.abc import Mapping
 
-__all__ = ["WHOLE", "moved", "points", "stepped"]
+from aurora.planner.decision import WHOLE
 
-WHOLE = 100
+__all__ = ["moved", "points", "stepped"]
 
 
 def points(shares: Mapping[str, float], *, whole: int = WHOLE) -> dict[str, int]:

@@ -4,10 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from aurora.planner.decision import WHOLE
 from aurora.planner.reasons import PlanReason
 from aurora.planner.routing.given import RoutingInput
-from aurora.planner.routing.points import WHOLE, moved, points, stepped
-from aurora.planner.routing.sources import SOURCES, Hold, Shares
+from aurora.planner.routing.points import moved, points, stepped
+from aurora.planner.routing.sources import SOURCES
+from aurora.planner.routing.wanted import Hold, Shares
 
 __all__ = ["LEAST_MOVED", "MEASURED_REASONS", "Step", "away", "goal", "towards"]
 
@@ -15,7 +17,9 @@ PROBE_POINTS: Final = 5
 """The first weight of a backend that failed within the last day."""
 LEAST_MOVED: Final = 5
 """Points below which weights that follow measurements stay: a p95 is never quite still."""
-MEASURED_REASONS: Final = frozenset({PlanReason.LATENCY_UNEVEN, PlanReason.LOAD_UNEVEN})
+MEASURED_REASONS: Final = frozenset(
+    {PlanReason.LATENCY_UNEVEN, PlanReason.LOAD_UNEVEN, PlanReason.WEIGHTS_LEARNED}
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,12 +1,10 @@
 """Where wanted weights come from: one function per strategy, with one shape.
 
-A strategy that learns is one more function of this shape in `SOURCES`: it gets the same input,
-answers shares or why it holds, and everything after it (who may gain, the step, the contract, the
-guardrails) stays the same.
+Every one gets the same input and answers shares or why it holds; everything after it (who may gain,
+the step, the contract, the guardrails) is the same for all. The one that learns is in learned.py.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final, Protocol
 
 from aurora.observe.backends import BackendFacts
@@ -16,10 +14,12 @@ from aurora.planner.inputs import Doubt
 from aurora.planner.reasons import PlanReason
 from aurora.planner.routing.given import RoutingInput
 from aurora.planner.routing.health import reading_of
+from aurora.planner.routing.learned import by_learning
 from aurora.planner.routing.rollout import RolloutStep, next_share
+from aurora.planner.routing.wanted import Hold, Shares, Wanted
 from aurora.resources.routing_policy_parts import Strategy
 
-__all__ = ["SOURCES", "Hold", "Shares", "Wanted"]
+__all__ = ["SOURCES"]
 
 UNEVEN: Final = 1.25
 """LatencyWeighted holds while the slowest p95 is below so many times the fastest: noise."""
@@ -27,32 +27,6 @@ LEAST_LOAD: Final = 0.1
 """Requests per pod below which a pod counts as idle, so that a ratio of loads stays finite."""
 MOST_CHANGE: Final = 2.0
 """LoadBalanced changes a share at most by this factor at once: what moves has to be measured."""
-
-
-@dataclass(frozen=True, slots=True)
-class Shares:
-    """What is wanted of the backends that may gain; in any unit, only proportions count.
-
-    Attributes:
-        judged: the signal that the contract is held to.
-    """
-
-    shares: Mapping[str, float]
-    reason: PlanReason
-    message: str
-    evidence: tuple[Evidence, ...] = ()
-    doubts: tuple[Doubt, ...] = ()
-    judged: Signal = Signal.SERVER_ERROR_RATIO
-
-
-@dataclass(frozen=True, slots=True)
-class Hold:
-    """Nothing is to move, and why."""
-
-    message: str
-
-
-Wanted = Shares | Hold
 
 
 class Source(Protocol):
@@ -147,6 +121,7 @@ SOURCES: Final[Mapping[Strategy, Source]] = {
     Strategy.LOAD_BALANCED: by_load,
     Strategy.CANARY: by_plan,
     Strategy.AB_TEST: by_plan,
+    Strategy.LEARNED: by_learning,
 }
 
 

@@ -7,7 +7,7 @@ from aurora.routing.contract import Arms, Snapshot
 from aurora.routing.errors import InputError
 from aurora.routing.types import WorkloadContext
 
-__all__ = ["Balancer", "read_weights", "shared", "weights_of"]
+__all__ = ["Balancer", "read_weights", "weights_of"]
 
 
 class Balancer:
@@ -43,10 +43,3 @@ def weights_of(arms: Arms, weights: Mapping[str, float], default: float) -> list
     """The weights of these arms; all alike when none of them has any."""
     found = [weights.get(arm, default) for arm in arms]
     return found if any(weight > 0.0 for weight in found) else [1.0] * len(arms)
-
-
-def shared(scores: list[float]) -> list[float]:
-    """All probability on the best score; ties share."""
-    best = max(scores)
-    ties = scores.count(best)
-    return [1.0 / ties if score == best else 0.0 for score in scores]

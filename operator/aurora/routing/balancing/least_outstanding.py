@@ -10,9 +10,10 @@ from math import comb
 
 import numpy as np
 
-from aurora.routing.balancing.base import Balancer, read_weights, shared
+from aurora.routing.balancing.base import Balancer, read_weights
 from aurora.routing.contract import Arms, Distribution
 from aurora.routing.errors import InputError
+from aurora.routing.mixture import shared_best
 from aurora.routing.types import Outcome, WorkloadContext
 
 __all__ = ["LeastOutstanding"]
@@ -58,7 +59,7 @@ class LeastOutstanding(Balancer):
         del context, rng, exploration
         scores = [-self._outstanding.get(arm, 0) / self._weights.get(arm, 1.0) for arm in arms]
         if self._choices == 0 or self._choices >= len(arms):
-            return shared(scores), scores
+            return shared_best(scores), scores
         return _best_of_drawn(scores, self._choices), scores
 
     def forget(self, arm: str) -> None:

@@ -11,8 +11,9 @@ from hashlib import blake2b
 
 import numpy as np
 
-from aurora.routing.balancing.base import Balancer, read_weights, shared, weights_of
+from aurora.routing.balancing.base import Balancer, read_weights, weights_of
 from aurora.routing.contract import Arms, Distribution
+from aurora.routing.mixture import shared_best
 from aurora.routing.types import WorkloadContext
 
 __all__ = ["Sticky"]
@@ -52,7 +53,7 @@ class Sticky(Balancer):
             weight / -math.log(_uniform(seed, arm)) if weight > 0.0 else 0.0
             for arm, weight in zip(arms, weights, strict=True)
         ]
-        return shared(scores), scores
+        return shared_best(scores), scores
 
 
 def _uniform(seed: bytes, arm: str) -> float:

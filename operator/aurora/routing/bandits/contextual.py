@@ -41,6 +41,9 @@ class ContextualBandit:
         del at
         self._models.learn(arm, self._vector(context), reward)
 
+    def known_arms(self) -> tuple[str, ...]:
+        return self._models.arms
+
     def forget(self, arm: str) -> None:
         self._models.forget(arm)
 

@@ -146,6 +146,9 @@ class Dqn:
             self._network.grow(self._places.room)
             self._target = [one.copy() for one in self._network.parameters]
 
+    def known_arms(self) -> tuple[str, ...]:
+        return tuple(self._places.of)
+
     def forget(self, arm: str) -> None:
         """Its output begins anew and what was replayed of it is dropped."""
         place = self._places.free(arm)

@@ -153,6 +153,10 @@ class LinearArms:
         self._features[place] = kept * self._features[place] + features
         self._inverse[place] = np.linalg.inv(gram)
 
+    @property
+    def arms(self) -> tuple[str, ...]:
+        return tuple(self._places.of)
+
     def forget(self, arm: str) -> None:
         place = self._places.free(arm)
         if place is not None and place < len(self._facts):

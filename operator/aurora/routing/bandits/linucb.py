@@ -12,9 +12,9 @@ import numpy as np
 from aurora.routing.bandits.change import ChangeTest
 from aurora.routing.bandits.contextual import ContextualBandit
 from aurora.routing.bandits.options import positive
-from aurora.routing.bandits.tabular import shared_best
 from aurora.routing.contract import Arms, Distribution
 from aurora.routing.features import DEFAULT_DIMENSION
+from aurora.routing.mixture import shared_best
 from aurora.routing.types import WorkloadContext
 
 __all__ = ["LinUcb"]
@@ -57,5 +57,6 @@ class LinUcb(ContextualBandit):
     ) -> Distribution:
         del rng
         expected, deviation = self._models.predict(arms, self._vector(context))
-        scores = expected + self._width * exploration * self._models.sigma * deviation
-        return shared_best(scores), scores.tolist()
+        bonus = self._width * exploration * self._models.sigma
+        scores: list[float] = (expected + bonus * deviation).tolist()
+        return shared_best(scores), scores

@@ -112,6 +112,10 @@ class ArmTable:
         cells = self.row(key).cells
         cells[PENDING, place] = max(0.0, cells[PENDING, place] + change)
 
+    @property
+    def arms(self) -> tuple[str, ...]:
+        return tuple(self._places.of)
+
     def forget(self, arm: str) -> None:
         """Drop the arm from every state; its place is free for another."""
         place = self._places.free(arm)
@@ -142,6 +146,31 @@ class ArmTable:
                     }
                 )
         return {"arms": arms, "states": states}
+
+    def fill(self, snapshot: Snapshot) -> int:
+        """Take the cells that have no reward here, as if their rewards had just come."""
+        other = ArmTable(discount=self.discount, change=self.change)
+        other.restore(snapshot)
+        return sum(
+            self._fill_row(key, theirs, other._places)
+            for key, theirs in other._states.items()
+            if key in self._states or len(self._states) < MAX_STATES
+        )
+
+    def _fill_row(self, key: StateKey, theirs: StateRow, places: Places) -> int:
+        known = {arm: at for arm, at in places.of.items() if theirs.cells[COUNT, at] > 0.0}
+        here = {arm: self._places.place(arm) for arm in known}
+        row = self.row(key)
+        is_new = row.steps == 0.0
+        fresh = [arm for arm in known if row.cells[COUNT, here[arm]] == 0.0]
+        for arm in fresh:
+            row.cells[:PENDING, here[arm]] = theirs.cells[:PENDING, known[arm]]
+            if not is_new:
+                row.cells[STEP, here[arm]] = row.steps
+        if fresh:
+            row.steps = theirs.steps if is_new else row.steps
+            row.low, row.high = min(row.low, theirs.low), max(row.high, theirs.high)
+        return len(fresh)
 
     def restore(self, snapshot: Snapshot) -> None:
         """Replace everything; InputError, and nothing changed, when it cannot be used."""

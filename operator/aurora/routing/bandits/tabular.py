@@ -2,16 +2,13 @@
 
 from collections.abc import Mapping
 
-import numpy as np
-from numpy.typing import NDArray
-
 from aurora.routing.bandits.change import ChangeTest
 from aurora.routing.bandits.options import change_test, fraction
 from aurora.routing.bandits.table import ArmTable
 from aurora.routing.contract import Snapshot
 from aurora.routing.types import Outcome, StateKey, WorkloadContext
 
-__all__ = ["TabularBandit", "shared_best"]
+__all__ = ["TabularBandit"]
 
 _EVERYWHERE = StateKey("", "", "")
 
@@ -46,6 +43,9 @@ class TabularBandit:
         del outcome, at
         self._table.wait(self._key(context), arm, -1.0)
 
+    def known_arms(self) -> tuple[str, ...]:
+        return self._table.arms
+
     def forget(self, arm: str) -> None:
         self._table.forget(arm)
 
@@ -55,15 +55,11 @@ class TabularBandit:
     def restore(self, snapshot: Snapshot) -> None:
         self._table.restore(snapshot)
 
+    def fill(self, snapshot: Snapshot) -> int:
+        return self._table.fill(snapshot)
+
     def status(self) -> Mapping[str, float]:
         return {"states": float(len(self._table)), "changes": float(self._table.changes)}
 
     def _key(self, context: WorkloadContext) -> StateKey:
         return context.state_key if self._per_state else _EVERYWHERE
-
-
-def shared_best(scores: NDArray[np.float64]) -> list[float]:
-    """All probability on the best score; ties share."""
-    best = scores == scores.max()
-    probabilities: list[float] = (best / np.count_nonzero(best)).tolist()
-    return probabilities

@@ -14,8 +14,9 @@ import numpy as np
 from aurora.routing.bandits.change import ChangeTest
 from aurora.routing.bandits.options import positive
 from aurora.routing.bandits.table import COUNT, MEAN, PENDING, SQUARES, Cells, StateRow
-from aurora.routing.bandits.tabular import TabularBandit, shared_best
+from aurora.routing.bandits.tabular import TabularBandit
 from aurora.routing.contract import Arms, Distribution
+from aurora.routing.mixture import shared_best
 from aurora.routing.types import WorkloadContext
 
 __all__ = ["Ucb"]
@@ -51,8 +52,8 @@ class Ucb(TabularBandit):
     ) -> Distribution:
         del rng
         row, cells = self._table.view(self._key(context), arms)
-        scores = _upper_bounds(row, cells, self._width * exploration)
-        return shared_best(scores), scores.tolist()
+        scores: list[float] = _upper_bounds(row, cells, self._width * exploration).tolist()
+        return shared_best(scores), scores
 
 
 def _upper_bounds(row: StateRow, cells: Cells, width: float) -> Cells:

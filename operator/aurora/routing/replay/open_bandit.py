@@ -32,6 +32,7 @@ __all__ = ["Agreement", "BanditLog", "Thinned", "agreement", "load_open_bandit"]
 
 _LEAST_KEPT: Final = 0.2
 _REWARDS: Final = (0.0, 1.0)
+_ROUNDED: Final = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +83,23 @@ def load_open_bandit(path: Path, limit: int | None = None) -> BanditLog:
         ]
     except ValueError as error:
         raise InputError(f"{path} has a click or propensity that is no number: {error}") from error
+    _check(steps, len(items), path)
+    return BanditLog(items, steps)
+
+
+def _check(steps: Sequence[LoggedStep], items: int, path: Path) -> None:
+    odd = next((step.reward for step in steps if step.reward not in _REWARDS), None)
+    if odd is not None:
+        raise InputError(f"{path} has the click {odd:g}; a click is 0 or 1")
     if len({step.propensity for step in steps}) != 1:
         raise InputError(f"{path} was not logged by the uniform policy: its propensities differ")
-    return BanditLog(items, steps)
+    propensity = steps[0].propensity
+    # Files round it: 0.0294 for one of 34.
+    if not abs(propensity * items - 1.0) < _ROUNDED:
+        raise InputError(
+            f"{path} shows {items} items with a propensity of {propensity:g} each, which do not "
+            "sum to 1: read more rows"
+        )
 
 
 def agreement(log: BanditLog, *, seeds: int, confidence: float = 0.95) -> Agreement:

@@ -129,7 +129,8 @@ def _spread(spread: Spread) -> dict[str, float | None]:
 def _oracle(plan: Plan) -> float:
     """The cost when every answer is known beforehand: no router can do better."""
     gains = np.sort(plan.stream.strong - plan.stream.weak)[::-1]
-    accuracy = float(plan.stream.weak.mean()) + np.cumsum(gains) / len(plan.stream)
-    asked = int(np.argmax(accuracy >= plan.wanted)) + 1
+    # Sums of whole numbers are exact, so a quality that is just reached counts as reached.
+    right = plan.stream.weak.sum() + np.concatenate(([0.0], np.cumsum(gains)))
+    asked = int(np.argmax(right / len(plan.stream) >= plan.wanted))
     share = asked / len(plan.stream)
     return plan.costs.weak + share * (plan.costs.strong - plan.costs.weak)

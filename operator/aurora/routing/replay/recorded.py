@@ -8,7 +8,7 @@ in microseconds; nothing here reads an answer.
 import csv
 import math
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -23,6 +23,7 @@ __all__ = ["DIMENSION", "STRONG", "WEAK", "Recorded", "load_recorded"]
 
 WEAK: Final = "weak"
 STRONG: Final = "strong"
+_ANSWERS: Final = frozenset({"True", "False"})
 _COUNTED: Final = 10
 _SLOTS: Final = 64
 DIMENSION: Final = _COUNTED + _SLOTS
@@ -59,6 +60,7 @@ def load_recorded(path: Path, limit: int | None = None) -> Recorded:
         raise InputError(f"{path} cannot be read: {error}") from error
     if not rows:
         raise InputError(f"{path} has no rows")
+    _check(rows, columns, path)
     answers = [
         np.array([row[name] == "True" for row in rows], dtype=np.float64) for name in columns
     ]
@@ -66,6 +68,18 @@ def load_recorded(path: Path, limit: int | None = None) -> Recorded:
     names = columns[weak].removesuffix("_correct"), columns[strong].removesuffix("_correct")
     contexts = [_context(row["domain"], row["prompt"]) for row in rows]
     return Recorded(contexts, answers[weak], answers[strong], names)
+
+
+def _check(rows: Sequence[Mapping[str, str | None]], columns: Sequence[str], path: Path) -> None:
+    """A value that is misread would be a wrong answer of a model, and nobody would notice."""
+    for number, row in enumerate(rows, start=1):
+        if row["domain"] is None or row["prompt"] is None:
+            raise InputError(f"{path}: question {number} has no domain or no prompt")
+        found = next((name for name in columns if row[name] not in _ANSWERS), None)
+        if found is not None:
+            raise InputError(
+                f"{path}: {found} of question {number} is {row[found]!r}; write True or False"
+            )
 
 
 def _context(domain: str, prompt: str) -> WorkloadContext:

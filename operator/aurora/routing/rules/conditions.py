@@ -31,7 +31,9 @@ VARIABLES: Final = {
 """What a condition may name, with its CEL type: the fields of WorkloadContext."""
 
 MAX_LENGTH: Final = 1024
-_COMPREHENSION: Final = re.compile(r"\.\s*(all|exists|exists_one|map|filter)\s*\(")
+_GAP: Final = r"(?:\s|//[^\n]*\n)*"
+"""What CEL allows between two words: white space and comments."""
+_COMPREHENSION: Final = re.compile(rf"\.{_GAP}(all|exists|exists_one|map|filter){_GAP}\(")
 
 
 class Condition:

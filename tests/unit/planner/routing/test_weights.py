@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from aurora.planner.routing.past import BackendPast
 from aurora.planner.routing.points import moved, points, stepped
 from aurora.planner.routing.shift import away, goal, towards
-from aurora.planner.routing.sources import Hold
+from aurora.planner.routing.wanted import Hold
 from tests.support.routing import NOW, Seen, given, seen
 
 CANARY = {"strategy": "Canary", "rollout": {"backend": "b", "steps": [5, 25, 100]}}
