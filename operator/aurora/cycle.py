@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 
 import structlog
 
+from aurora.collector import collected_after
 from aurora.containment import contained
 from aurora.critic.ledger import Ledger
 from aurora.critic.reasons import TRANSIENT, CheckReason
@@ -95,6 +96,10 @@ class Cycle:
 
     async def run(self) -> None:
         """One cycle. A process that does not lead observes and learns, and writes nothing."""
+        with collected_after():
+            await self._run()
+
+    async def _run(self) -> None:
         telemetry, written = self.parts.telemetry, self.parts.writes()
         with self._timed("observe"):
             snapshot = await self.parts.observer.observe(self._in_fallback())

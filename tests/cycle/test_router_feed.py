@@ -172,6 +172,32 @@ async def test_a_restart_writes_nothing_and_a_deleted_config_map_comes_back(tmp_
         assert document(world)["strategy"] == "q-learning"
 
 
+async def test_a_document_that_somebody_broke_is_mended(tmp_path: Path) -> None:
+    world = fed(tmp_path)
+    async with operator(world) as op:
+        await op.cycles(2)
+        found, before = config_map(world), document(world)
+        assert found is not None
+        broken = json.dumps({**before, "providers": "stable"})
+        world.cluster.put(CONFIG_MAP, merged(found, {"data": {"policy.json": broken}}))
+        await op.cycles(22)
+        assert document(world) == before
+
+
+async def test_a_policy_that_was_made_anew_gets_a_config_map_of_its_own(tmp_path: Path) -> None:
+    world = fed(tmp_path)
+    async with operator(world) as op:
+        await op.cycles(2)
+        policy = world.cluster.all_of(ROUTING_POLICY)[0]
+        policy["metadata"]["uid"] = "another"
+        world.cluster.put(ROUTING_POLICY, policy)
+        world.cluster.remove(Ref(CONFIG_MAP, NAMESPACE, NAME))
+        await op.cycles(2)
+        found = config_map(world)
+        assert found is not None
+        assert found["metadata"]["ownerReferences"][0]["uid"] == "another"
+
+
 async def test_a_policy_that_feeds_no_router_any_more_says_nothing_of_it(tmp_path: Path) -> None:
     world = fed(tmp_path)
     async with operator(world) as op:

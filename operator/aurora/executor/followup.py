@@ -1,6 +1,7 @@
 """Takes every open Decision one step further, and starts new ones."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
 
 import structlog
 
@@ -15,7 +16,8 @@ from aurora.errors import ClusterError
 from aurora.executor.book import DecisionBook
 from aurora.executor.dispatch import Dispatcher
 from aurora.executor.entries import entry_of
-from aurora.executor.lifecycle import Next, Step, approvals_by_decision, next_step
+from aurora.executor.lanes import in_lanes
+from aurora.executor.lifecycle import Due, Next, Step, approvals_by_decision, next_step
 from aurora.executor.originals import adopted_floor
 from aurora.executor.restore import Restorer
 from aurora.executor.reverts import Reverts
@@ -76,17 +78,48 @@ class FollowUp:
         await self._tell_reverts(snapshot, ledger)
         await self._dispatcher.catch_up()
         await self._restorer.restore_deleted(snapshot)
-        approvals = approvals_by_decision(snapshot.approvals)
         decisions = dict(snapshot.decisions)
+        for together, due in groupby(self._due(snapshot, states), lambda one: one.together):
+            if together:
+                await self._all(list(due), snapshot, states, decisions)
+                continue
+            for one in due:
+                await self._one(one, snapshot, states, decisions)
+        return decisions
+
+    def _due(self, snapshot: FleetSnapshot, states: States) -> Iterator[Due]:
+        approvals = approvals_by_decision(snapshot.approvals)
         for key, found in snapshot.decisions.items():
             named = (found.metadata.namespace, found.metadata.name, found.metadata.uid)
             step = self._step(found, approvals.get(named, ()), snapshot)
-            if step.step is Step.NOTHING or subject_of(found) not in states:
-                continue
-            with contained(self._telemetry, "followup", key):
-                decisions[key] = await self._tried(step, found, snapshot, states, decisions)
-                self._ledger = self._ledger.with_entry(entry_of(decisions[key]))
-        return decisions
+            if step.step is not Step.NOTHING and subject_of(found) in states:
+                yield Due(key, found, step)
+
+    async def _all(
+        self,
+        due: Sequence[Due],
+        snapshot: FleetSnapshot,
+        states: States,
+        decisions: dict[ObjectKey, DecisionObject],
+    ) -> None:
+        """Several models at a time; those of one model in order, as they write to one object."""
+
+        async def take(one: Due) -> None:
+            await self._one(one, snapshot, states, decisions)
+
+        await in_lanes(due, take, lane=lambda one: subject_of(one.found))
+
+    async def _one(
+        self,
+        due: Due,
+        snapshot: FleetSnapshot,
+        states: States,
+        decisions: dict[ObjectKey, DecisionObject],
+    ) -> None:
+        with contained(self._telemetry, "followup", due.key):
+            taken = await self._tried(due.step, due.found, snapshot, states, decisions)
+            decisions[due.key] = taken
+            self._ledger = self._ledger.with_entry(entry_of(taken))
 
     async def _tell_reverts(self, snapshot: FleetSnapshot, ledger: Ledger) -> None:
         """Another manager that takes a write back is told of, and not fought."""

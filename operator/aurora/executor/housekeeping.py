@@ -8,7 +8,7 @@ import structlog
 
 from aurora.critic.ledger import Ledger
 from aurora.errors import ClusterError, NotFoundError, StoreError
-from aurora.executor.archive import Archive
+from aurora.executor.archive import Archive, Place
 from aurora.executor.retention import expired, orphans
 from aurora.executor.subjects import subject_of
 from aurora.kube.kinds import APPROVAL, DECISION, Kind, Ref
@@ -46,6 +46,7 @@ class Housekeeper:
         self._namespaces = frozenset(namespaces)
         self._look_at = -math.inf
         self._settle_at = -math.inf
+        self._settled_to: Place | None = None
         self._failure = ""
 
     async def run(self, snapshot: FleetSnapshot, decisions: Decisions, ledger: Ledger) -> None:
@@ -70,12 +71,14 @@ class Housekeeper:
     async def _settle(self, snapshot: FleetSnapshot, decisions: Decisions) -> None:
         if snapshot.monotonic < self._settle_at:
             return
-        lost = await self._archive.settle_lost(
-            decisions, namespaces=self._namespaces, at=snapshot.at
+        settled = await self._archive.settle_lost(
+            decisions, namespaces=self._namespaces, at=snapshot.at, after=self._settled_to
         )
-        self._settle_at = snapshot.monotonic + SETTLE_EVERY_S
-        if lost:
-            log.info("records of decisions that ended unseen were closed", decisions=lost)
+        self._settled_to = settled.after
+        if settled.after is None:  # else there are more: on in the next cycle
+            self._settle_at = snapshot.monotonic + SETTLE_EVERY_S
+        if settled.lost:
+            log.info("records of decisions that ended unseen were closed", decisions=settled.lost)
 
     async def _tidy(self, snapshot: FleetSnapshot, decisions: Decisions, ledger: Ledger) -> None:
         due = expired(ledger, snapshot.models, at=snapshot.at)

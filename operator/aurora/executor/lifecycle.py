@@ -3,12 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from aurora.observe.facts import ObjectKey
 from aurora.resources import Approval, DecisionObject
 from aurora.resources.vocabulary import ApprovalVerdict, Phase
 
-__all__ = ["Next", "Step", "answer_to", "approvals_by_decision", "is_expired", "next_step"]
+__all__ = ["Due", "Next", "Step", "answer_to", "approvals_by_decision", "is_expired", "next_step"]
 
 
 class Step(StrEnum):
@@ -32,6 +33,24 @@ class Next:
     step: Step
     who: str = ""
     why: str = ""
+
+
+_TOGETHER: Final = frozenset({Step.MEASURE, Step.UNDO})
+"""Steps that ask nothing of the other models: all others count what is in flight in the fleet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A Decision and the step that it needs now."""
+
+    key: ObjectKey
+    found: DecisionObject
+    step: Next
+
+    @property
+    def together(self) -> bool:
+        """Whether other models' steps may be taken at the same time."""
+        return self.step.step in _TOGETHER
 
 
 _BY_PHASE = {

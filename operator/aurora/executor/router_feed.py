@@ -54,12 +54,16 @@ class _Fed:
     measured_at: float = float("-inf")
     refused: Fact | None = None
 
+    def is_due(self, now: float) -> bool:
+        """Whether it is time to look at the live object again."""
+        return now - self.read_at >= (REREAD_S if self.refused is None else RETRY_S)
+
     @property
     def document(self) -> Json:
         """What routers have; empty where it cannot be read."""
         try:
-            found = json.loads((self.live or {}).get("data", {})[FILE])
-        except (KeyError, ValueError):
+            found = json.loads(((self.live or {}).get("data") or {})[FILE])
+        except (KeyError, ValueError, RecursionError):
             return {}
         return found if isinstance(found, dict) else {}
 
@@ -148,7 +152,7 @@ class RouterFeed:
 
     async def _one(self, key: ObjectKey, asked: _Asked) -> None:
         given, now, fed = asked.given, asked.now, self._known.get(key)
-        if fed is None or now - fed.read_at >= (REREAD_S if fed.refused is None else RETRY_S):
+        if fed is None or fed.is_due(now) or not _fits(fed, given.facts.policy):
             fed = self._known[key] = await self._read(given.facts.policy, fed, now)
         if fed.refused is not None:
             return
@@ -192,6 +196,11 @@ class RouterFeed:
 
 def _ref(policy: RoutingPolicy) -> Ref:
     return Ref(CONFIG_MAP, policy.metadata.namespace, config_map_name(policy.metadata.name))
+
+
+def _fits(fed: _Fed, policy: RoutingPolicy) -> bool:
+    """Whether it is this policy's; that of a deleted one of the same name is collected soon."""
+    return fed.live is None or _owned(fed.live, policy)
 
 
 def _owned(found: Json, policy: RoutingPolicy) -> bool:

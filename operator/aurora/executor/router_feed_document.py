@@ -16,6 +16,7 @@ from aurora.planner.routing.given import RoutingInput
 from aurora.resources.router_spec import RouterExperiment, RouterStrategy
 from aurora.resources.routing_policy import RoutingPolicySpec
 from aurora.resources.routing_policy_parts import Constraints, Enforcement, Strategy
+from aurora.routing.types import MOST_FIGURE
 
 __all__ = ["MOST_BYTES", "Json", "as_told", "router_document", "text_of"]
 
@@ -70,7 +71,7 @@ def as_told(made: Json, told: Json, *, measured: bool) -> Json:
         told: the document that routers have.
         measured: whether a latency that changed by a quarter may be told anew.
     """
-    before = {one.get("provider_id"): one.get(_LATENCY) for one in told.get("providers") or []}
+    before = _latencies(told)
     providers = []
     for one in made["providers"]:
         known, new = before.get(one["provider_id"], _NEVER), one.get(_LATENCY)
@@ -90,11 +91,29 @@ def _with(made: Json, name: str, value: Any) -> Json:
     return rest if value is None else {**rest, name: value}
 
 
-def _newer(new: Json | None, old: Json | None) -> Json | None:
+def _latencies(told: Json) -> dict[str, float | None]:
+    """The latencies that routers have; anybody may have edited them, so only those that are."""
+    providers = told.get("providers")
+    return {
+        one["provider_id"]: one.get(_LATENCY)
+        for one in (providers if isinstance(providers, list) else ())
+        if isinstance(one, dict)
+        and isinstance(one.get("provider_id"), str)
+        and _is_figure(one.get(_LATENCY, 0.0))
+    }
+
+
+def _is_figure(value: object) -> bool:
+    return isinstance(value, int | float) and 0.0 <= value <= MOST_FIGURE
+
+
+def _newer(new: Json | None, old: Any) -> Json | None:
     """The state told last, until there is a quarter more to tell: it changes with each reward."""
-    if new is None or old is None or new["strategy"] != old.get("strategy"):
+    if new is None or not isinstance(old, dict) or new["strategy"] != old.get("strategy"):
         return new
-    before, after = old.get("revision", 0), new["revision"]
+    before, after = old.get("revision"), new["revision"]
+    if not isinstance(before, int):
+        return new
     grew = after < before or after >= before * (1.0 + float(MUCH))
     return new if grew else old
 

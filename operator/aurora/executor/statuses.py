@@ -1,7 +1,7 @@
 """Writes the statuses that changed for a reader; nothing in a steady state."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from aurora.containment import contained
@@ -24,8 +24,7 @@ from aurora.telemetry import Telemetry
 __all__ = ["Statuses", "just_routed", "newest_first"]
 
 PARALLEL_WRITES = 32
-HELD_BACK = 10 * PARALLEL_WRITES
-"""Statuses that wait to be written: the first ones of 10,000 models would be 100 MB at once."""
+"""No more are compared ahead of it: the first statuses of 10,000 models would be 100 MB."""
 BREATH = 200
 """Statuses compared before the event loop gets a turn: the Lease must not wait for 10,000."""
 
@@ -55,46 +54,54 @@ class Statuses:
         decisions: Mapping[ObjectKey, DecisionObject],
     ) -> None:
         """Write every status that differs from the one observed."""
-        by_model = newest_first(decisions)
-        gate = asyncio.Semaphore(PARALLEL_WRITES)
-        work = []
+        news = self._news(snapshot, states, newest_first(decisions))
+
+        async def work() -> None:
+            # While one waits for the API server, the next ones are compared for the others.
+            for one in news:
+                if one is None:
+                    await asyncio.sleep(0)
+                else:
+                    await self._one(snapshot, *one)
+
+        await asyncio.gather(*(work() for _ in range(PARALLEL_WRITES)))
+
+    def _news(
+        self,
+        snapshot: FleetSnapshot,
+        states: Mapping[ObjectKey, SystemState],
+        by_model: Mapping[ObjectKey, Sequence[DecisionObject]],
+    ) -> Iterator[tuple[ObjectKey, Mapping[str, object]] | None]:
+        """Compare when asked for the next; None says that it is time for a breath."""
         for place, (key, state) in enumerate(states.items()):
             if place % BREATH == BREATH - 1:
-                await asyncio.sleep(0)
-            observation = snapshot.models[key]
+                yield None
+            status = None
             with contained(self._telemetry, "status", key):
-                found = by_model.get(key, ())
-                reverted = self._reverts.count(key, snapshot.monotonic)
-                if observation.routing is not None:
-                    status = _policy_news(
-                        observation,
-                        state,
-                        snapshot,
-                        found,
-                        reverted=reverted,
-                        fed=self._routers.fact(key),
-                    )
-                else:
-                    status = _model_news(observation, state, snapshot, found, reverted)
-                if status is not None:
-                    work.append(self._one(gate, snapshot, key, status))
-            if len(work) >= HELD_BACK:
-                await asyncio.gather(*work)
-                work.clear()
-        await asyncio.gather(*work)
+                status = self._compared(snapshot, key, state, by_model.get(key, ()))
+            if status is not None:
+                yield key, status
 
-    async def _one(
+    def _compared(
         self,
-        gate: asyncio.Semaphore,
         snapshot: FleetSnapshot,
         key: ObjectKey,
-        status: Mapping[str, object],
+        state: SystemState,
+        decisions: Sequence[DecisionObject],
+    ) -> dict[str, Any] | None:
+        observation = snapshot.models[key]
+        reverted = self._reverts.count(key, snapshot.monotonic)
+        if observation.routing is None:
+            return _model_news(observation, state, snapshot, decisions, reverted)
+        fed = self._routers.fact(key)
+        return _policy_news(observation, state, snapshot, decisions, reverted=reverted, fed=fed)
+
+    async def _one(
+        self, snapshot: FleetSnapshot, key: ObjectKey, status: Mapping[str, object]
     ) -> None:
-        ref, found = ref_of_subject(key), self._found(snapshot, key)
-        written = None
-        async with gate:
-            with contained(self._telemetry, "status", key):
-                written = await self._writer.patch_status(ref, status, found=found.to_kubernetes())
+        ref, found, written = ref_of_subject(key), self._found(snapshot, key), None
+        with contained(self._telemetry, "status", key):
+            written = await self._writer.patch_status(ref, status, found=found.to_kubernetes())
         # What was not written: the next cycle sees the newer object and compares again.
         if written is not None:
             self._fleet.apply_event(ref.kind, "MODIFIED", written)

@@ -181,7 +181,10 @@ def _autoscalers(fleet: Fleet, target: WorkloadKey) -> tuple[AutoscalerFacts, ..
 
 def _rivals(fleet: Fleet, model: ModelDeployment, target: WorkloadKey) -> tuple[ObjectKey, ...]:
     """Older objects with the same target: by creation, then by name, then by uid."""
-    others = (one for one in fleet.models.in_group(target) if _age(one) < _age(model))
+    all_of_them = fleet.models.in_group(target)
+    if len(all_of_them) == 1:  # as nearly always
+        return ()
+    others = (one for one in all_of_them if _age(one) < _age(model))
     return tuple(ObjectKey(*one.key) for one in sorted(others, key=_age))
 
 

@@ -55,9 +55,12 @@ class EndpointWatch:
 
     def _count(self, service: ObjectKey) -> tuple[int, int] | None:
         """Ready and all; a dual-stack Service has every pod once per address family."""
+        slices = self._slices.in_group(service)
+        if len(slices) == 1:  # as nearly always
+            return slices[0].ready, slices[0].total
         ready: Counter[str] = Counter()
         total: Counter[str] = Counter()
-        for one in self._slices.in_group(service):
+        for one in slices:
             ready[one.family] += one.ready
             total[one.family] += one.total
         if not total:

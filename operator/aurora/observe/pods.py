@@ -1,11 +1,12 @@
 """A pod as facts: which workload it belongs to, and how it is."""
 
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from aurora.observe.facts import ObjectKey, PodFacts
 from aurora.observe.podtemplates import gpus
-from aurora.observe.raw import dig, entries, flag, moment, strings, text, whole
+from aurora.observe.raw import dig, entries, flag, moment, name, strings, text, whole
 
 __all__ = ["LabelPool", "owner_of", "pod"]
 
@@ -41,11 +42,11 @@ def owner_of(obj: Any) -> tuple[str, str]:
     for owner in entries(obj, "metadata", "ownerReferences"):
         if not flag(owner, "controller"):
             continue
-        kind, name = text(owner, "kind"), text(owner, "name")
+        kind, own = name(owner, "kind"), text(owner, "name")
         mark = text(obj, "metadata", "labels", _POD_HASH)
-        if kind == "ReplicaSet" and mark and name.endswith(f"-{mark}"):
-            return "Deployment", name.removesuffix(f"-{mark}")
-        return kind, name
+        if kind == "ReplicaSet" and mark and own.endswith(f"-{mark}"):
+            return "Deployment", own.removesuffix(f"-{mark}")
+        return kind, own
     return "", ""
 
 
@@ -57,16 +58,16 @@ def pod(obj: Any, *, share: Callable[[Labels], Labels] = lambda labels: labels) 
         share: gives one and the same mapping for equal labels, so that the pods of a workload
             do not each keep their own.
     """
-    name = text(obj, "metadata", "name")
-    if not name:
+    own = name(obj, "metadata", "name")
+    if not own:
         return None
     kind, workload = owner_of(obj)
     labels = strings(obj, "metadata", "labels")
     ready_at = _since(obj, "Ready")
     return PodFacts(
-        key=ObjectKey(text(obj, "metadata", "namespace"), name),
+        key=ObjectKey(name(obj, "metadata", "namespace"), own),
         uid=text(obj, "metadata", "uid"),
-        workload=workload,
+        workload=sys.intern(workload),
         created_at=moment(obj, "metadata", "creationTimestamp") or 0.0,
         scheduled_at=_since(obj, "PodScheduled"),
         ready=_is_true(obj, "Ready"),
@@ -78,7 +79,7 @@ def pod(obj: Any, *, share: Callable[[Labels], Labels] = lambda labels: labels) 
         template_hash=labels.get(_POD_HASH) or labels.get(_REVISION_HASH, ""),
         labels=share(labels),
         workload_kind=kind,
-        node=text(obj, "spec", "nodeName"),
+        node=name(obj, "spec", "nodeName"),
         gpus=gpus(dig(obj, "spec")),
         finished=text(obj, "status", "phase") in {"Succeeded", "Failed"},
         ip=text(obj, "status", "podIP"),

@@ -23,7 +23,7 @@ from aurora.observe.podtemplates import (
     memory_request_bytes,
     ports,
 )
-from aurora.observe.raw import dig, entries, flag, quantity, strings, table, text, whole
+from aurora.observe.raw import dig, entries, flag, name, quantity, strings, table, text, whole
 from aurora.resources import ModelDeployment
 
 __all__ = [
@@ -65,8 +65,8 @@ class NodeShare:
 
 def key_of(obj: Any) -> ObjectKey | None:
     """Namespace (empty for cluster-wide kinds) and name, or None without a name."""
-    name = text(obj, "metadata", "name")
-    return ObjectKey(text(obj, "metadata", "namespace"), name) if name else None
+    own = name(obj, "metadata", "name")
+    return ObjectKey(name(obj, "metadata", "namespace"), own) if own else None
 
 
 def target_of(model: ModelDeployment) -> WorkloadKey:
@@ -140,7 +140,7 @@ def autoscaler_of_hpa(obj: Any) -> AutoscalerFacts | None:
         api_version="autoscaling/v2",
         uid=text(obj, "metadata", "uid"),
         resource_version=text(obj, "metadata", "resourceVersion"),
-        target=WorkloadKey(text(target, "kind"), key.namespace, text(target, "name")),
+        target=WorkloadKey(name(target, "kind"), key.namespace, name(target, "name")),
         floor=whole(obj, "spec", "minReplicas", default=1),
         ceiling=whole(obj, "spec", "maxReplicas"),
         current=_number(obj, "status", "currentReplicas"),
@@ -165,7 +165,7 @@ def autoscaler_of_scaled_object(obj: Any) -> AutoscalerFacts | None:
         uid=text(obj, "metadata", "uid"),
         resource_version=text(obj, "metadata", "resourceVersion"),
         target=WorkloadKey(
-            text(target, "kind") or "Deployment", key.namespace, text(target, "name")
+            name(target, "kind") or "Deployment", key.namespace, name(target, "name")
         ),
         floor=whole(obj, "spec", "minReplicaCount", default=KEDA_FLOOR),
         ceiling=whole(obj, "spec", "maxReplicaCount", default=KEDA_CEILING),
@@ -182,10 +182,10 @@ def quota(obj: Any) -> QuotaFacts | None:
         return None
     used = table(obj, "status", "used")
     remaining = {}
-    for name, hard in table(obj, "status", "hard").items():
-        limit, taken = quantity(hard), quantity(used.get(name))
+    for resource, hard in table(obj, "status", "hard").items():
+        limit, taken = quantity(hard), quantity(used.get(resource))
         if limit is not None and taken is not None:
-            remaining[name] = limit - taken
+            remaining[resource] = limit - taken
     return QuotaFacts(key=key, remaining=remaining)
 
 

@@ -6,6 +6,7 @@ and annotations are whatever somebody wrote. Nothing here raises.
 
 import math
 import re
+import sys
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -15,6 +16,7 @@ __all__ = [
     "entries",
     "flag",
     "moment",
+    "name",
     "quantity",
     "strings",
     "table",
@@ -63,11 +65,19 @@ def text(obj: Any, *path: str) -> str:
     return found if isinstance(found, str) else ""
 
 
+def name(obj: Any, *path: str) -> str:
+    """As `text`, for what many objects say: equal names are one string in memory."""
+    return sys.intern(str(text(obj, *path)))
+
+
 def strings(obj: Any, *path: str) -> dict[str, str]:
-    """The string members of the mapping at a path, for labels and annotations."""
-    found = table(obj, *path)
+    """The string members of the mapping at a path, for labels and annotations.
+
+    As with `name`, equal keys and equal values are one string in memory.
+    """
+    found, intern = table(obj, *path), sys.intern
     return {
-        key: value
+        intern(str(key)): intern(str(value))
         for key, value in found.items()
         if isinstance(key, str) and isinstance(value, str)
     }

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from aurora.observe.facts import ObjectKey
-from aurora.observe.raw import text
+from aurora.observe.raw import name, text
 
 __all__ = ["Listed", "Shelf", "listed"]
 
@@ -26,7 +26,7 @@ class Listed(NamedTuple):
 
 def listed(item: Mapping[str, Any]) -> Listed:
     """Read an item of a metadata-only LIST."""
-    key = ObjectKey(text(item, "metadata", "namespace"), text(item, "metadata", "name"))
+    key = ObjectKey(name(item, "metadata", "namespace"), name(item, "metadata", "name"))
     return Listed(key, text(item, "metadata", "uid"), text(item, "metadata", "resourceVersion"))
 
 
@@ -58,7 +58,7 @@ class Shelf(Generic[Facts]):
         self._project = project
         self._group = group
         self._entries: dict[ObjectKey, _Entry[Facts]] = {}
-        self._groups: dict[Hashable, dict[ObjectKey, Facts]] = {}
+        self._groups: dict[Hashable, tuple[ObjectKey, ...]] = {}  # most have one member
         self._deleted: OrderedDict[str, None] = OrderedDict()
 
     def __len__(self) -> int:
@@ -71,8 +71,9 @@ class Shelf(Generic[Facts]):
         entry = self._entries.get(key)
         return entry.facts if entry else None
 
-    def in_group(self, group: Hashable) -> Iterable[Facts]:
-        return self._groups.get(group, {}).values()
+    def in_group(self, group: Hashable) -> list[Facts]:
+        found = (self._entries[key].facts for key in self._groups.get(group, ()))
+        return [facts for facts in found if facts is not None]
 
     def values(self) -> Iterator[Facts]:
         return (entry.facts for entry in self._entries.values() if entry.facts is not None)
@@ -95,7 +96,7 @@ class Shelf(Generic[Facts]):
         self._entries[seen.key] = _Entry(seen.uid, seen.version, facts)
         group = None if facts is None else self._group(facts)
         if facts is not None and group is not None:
-            self._groups.setdefault(group, {})[seen.key] = facts
+            self._groups[group] = (*self._groups.get(group, ()), seen.key)
         return True
 
     def drop(self, obj: Mapping[str, Any]) -> bool:
@@ -140,11 +141,11 @@ class Shelf(Generic[Facts]):
         if known is None or known.facts is None:
             return
         group = self._group(known.facts)
-        members = self._groups.get(group)
-        if members is not None:
-            members.pop(key, None)
-            if not members:
-                del self._groups[group]
+        others = tuple([member for member in self._groups.get(group, ()) if member != key])
+        if others:
+            self._groups[group] = others
+        else:
+            self._groups.pop(group, None)
 
 
 def _newer(version: str, known: str) -> bool:

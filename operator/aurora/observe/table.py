@@ -1,15 +1,18 @@
 """All answers of a cycle as one table: who, which tag, which number. Pure."""
 
 import math
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, NamedTuple
 
 from aurora.observe.answers import QueryAnswer, QueryFailure
+from aurora.observe.parsing import Pieces, rows_of
 from aurora.observe.queries.fleet import AT, COPIES, NAME, PODS, PRESETS, signal_tag
 from aurora.observe.queries.preset import Batch, Preset, Source
 from aurora.observe.queries.settings import LabelNames, MetricsSettings
+from aurora.observe.rows import Row, plain_rows
 
 __all__ = ["Facet", "Table", "Tags", "facet_of", "tabulate"]
 
@@ -61,11 +64,43 @@ def tabulate(answers: dict[str, QueryAnswer | QueryFailure], settings: MetricsSe
         try:
             if name == Batch.NAMES:
                 _add_names(table, answer.rows, settings.labels.namespace)
-            else:
+            elif name == Batch.PODS or not isinstance(answer.rows, Pieces):
                 _add_rows(table, answer.rows, kinds, by_pod=name == Batch.PODS)
+            else:
+                _add_pieces(table, answer.rows, kinds)
         except (KeyError, TypeError, ValueError, IndexError, AttributeError):
             table.failures[name] = "the answer has a row without labels, time or number"
     return table
+
+
+def _add_pieces(table: Table, rows: Pieces, kinds: tuple[LabelNames, ...]) -> None:
+    spaces = tuple(dict.fromkeys(names.namespace for names in kinds))
+    for piece in rows.pieces():
+        found = plain_rows(piece, spaces)
+        if found is None:
+            _add_rows(table, rows_of(piece), kinds, by_pod=False)
+        else:
+            _add_plain(table, found)
+    _add_rows(table, rows.tail, kinds, by_pod=False)
+
+
+def _add_plain(table: Table, rows: Iterable[Row]) -> None:
+    """As `_add_rows`, at two thirds of its time."""
+    workloads, last_time, last_tag = table.workloads, "", ""
+    for namespace, tag, workload, time, number in rows:
+        if time != last_time:
+            last_time, at = time, float(time)
+            table.evaluated_at = max(at, table.evaluated_at or at)
+        if not namespace or not workload:
+            continue
+        if tag != last_tag:
+            last_tag = sys.intern(tag)  # one string for the thousands of workloads that have it
+        tags = workloads.get((namespace, workload))
+        if tags is None:
+            tags = workloads[namespace, workload] = {}
+        if last_tag in tags:
+            table.doubled.add((namespace, workload, tag))
+        tags[last_tag] = float(number)
 
 
 def _add_rows(

@@ -12,7 +12,7 @@ from aurora.observe.facts import (
     ServicePort,
 )
 from aurora.observe.projections import annotations_of, key_of
-from aurora.observe.raw import dig, entries, flag, strings, text, whole
+from aurora.observe.raw import dig, entries, flag, name, strings, text, whole
 
 __all__ = ["SliceFacts", "route", "service", "slice_of"]
 
@@ -47,16 +47,16 @@ def service(obj: Any) -> ServiceFacts | None:
 
 def slice_of(obj: Any) -> SliceFacts | None:
     """An EndpointSlice. An absent `ready` means ready; terminating endpoints are not counted."""
-    namespace = text(obj, "metadata", "namespace")
-    name = text(obj, "metadata", "labels", SERVICE_LABEL)
-    if not name:
+    namespace = name(obj, "metadata", "namespace")
+    owner = name(obj, "metadata", "labels", SERVICE_LABEL)
+    if not owner:
         return None
     staying = [
         one for one in entries(obj, "endpoints") if not flag(one, "conditions", "terminating")
     ]
     ready = sum(dig(one, "conditions", "ready") is not False for one in staying)
-    family = text(obj, "addressType")
-    return SliceFacts(ObjectKey(namespace, name), family, ready, len(staying))
+    family = name(obj, "addressType")
+    return SliceFacts(ObjectKey(namespace, owner), family, ready, len(staying))
 
 
 def route(obj: Any) -> RouteFacts | None:
@@ -93,14 +93,14 @@ def _port(port: Mapping[str, Any]) -> ServicePort:
 
 
 def _backend(backend: Mapping[str, Any], namespace: str) -> tuple[str, int, int]:
-    name = text(backend, "name")
+    found = text(backend, "name")
     kind = text(backend, "kind") or "Service"
     place = text(backend, "namespace") or namespace
     if kind != "Service":
-        name = f"{kind}/{name}"
+        found = f"{kind}/{found}"
     elif place != namespace:
-        name = f"{place}/{name}"
-    return name, whole(backend, "port"), whole(backend, "weight", default=1)
+        found = f"{place}/{found}"
+    return found, whole(backend, "port"), whole(backend, "weight", default=1)
 
 
 def _whole_backend(backend: Mapping[str, Any], namespace: str) -> RouteBackend:

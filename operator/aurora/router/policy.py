@@ -1,5 +1,6 @@
 """What the operator tells a router: strategy, floor, audit, limits, candidates, where to start."""
 
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -41,8 +42,8 @@ class Experiment(_Part):
 class Policy(_Part):
     """One policy document. What it leaves out keeps the router's own setting."""
 
-    strategy: str = "q-learning"
-    """Name of a strategy of the engine."""
+    strategy: str = Field(default="q-learning", pattern=r"^[\w-]{1,64}$")
+    """Name of a strategy of the engine; it is part of the name of its file."""
     strategy_options: dict[str, Any] = Field(default_factory=dict)
     """Of the strategy, for example {"alpha": 0.2}."""
     min_percent: float = Field(default=1.0, ge=0.0, le=100.0)
@@ -62,10 +63,12 @@ class Policy(_Part):
         """Raise ConfigurationError for constraints or providers that the engine would refuse."""
         try:
             Constraints.of(self.constraints)
-            for one in self.providers:
-                ProviderState.of(one)
+            named = [ProviderState.of(one).provider_id for one in self.providers]
         except InputError as error:
             raise ConfigurationError(f"the policy cannot be used: {error}") from error
+        twice = [name for name, count in Counter(named).items() if count > 1]
+        if twice:
+            raise ConfigurationError(f"the policy has two providers {twice}: rename one of each")
         return self
 
 

@@ -87,7 +87,7 @@ class RouterApi:
 
     async def _audit(self, request: web.Request) -> web.Response:
         text = request.query.get("limit", "100")
-        if not text.isdecimal() or not 1 <= int(text) <= 1000:
+        if not text.isdecimal() or len(text) > 4 or not 1 <= int(text) <= 1000:
             raise InputError(f"limit must be a number from 1 to 1000, not {text!r}")
         return _json({"entries": self._router.engine.get_audit_trail(int(text))})
 

@@ -8,6 +8,7 @@ import structlog
 
 from aurora.router.experiment import Trial
 from aurora.router.lineup import Lineup
+from aurora.router.own_file import OwnFile, file_of, handed_over
 from aurora.router.policy import Experiment, Policy
 from aurora.router.settings import RouterSettings
 from aurora.routing import (
@@ -119,28 +120,30 @@ class Router:
             RoutingError: it could not be written.
         """
         for lineup in self._earlier:
-            lineup.close()
+            _ended(lineup)
         self._lineup.close()
 
     def _replace(self, policy: Policy) -> None:
+        engines = (one.learned for one in (self._lineup, *self._earlier))
         same = policy.strategy == self._policy.strategy
-        if same and self._settings.auto_save and self._settings.keeps_state:
-            # The new engine starts from what this one has learned so far.
-            self.engine.save()
-        fresh = self._lineup_for(policy)
+        known = self.engine.snapshot() if same and file_of(self.engine) is None else None
+        with handed_over(engines, self._state_path(policy.strategy)):
+            fresh = self._lineup_for(policy, known)
         self._earlier = [self._lineup, *self._earlier]
         self._lineup = fresh
         for lineup in self._earlier[MOST_EARLIER:]:
-            lineup.close()
+            _ended(lineup)
         del self._earlier[MOST_EARLIER:]
 
-    def _lineup_for(self, policy: Policy) -> Lineup:
-        learned, wanted = self._learned_engine(policy), policy.experiment
+    def _lineup_for(self, policy: Policy, known: Mapping[str, Any] | None = None) -> Lineup:
+        learned, wanted = self._learned_engine(policy, known), policy.experiment
         if wanted is None:
             return Lineup(learned)
         try:
             return Lineup(learned, self._rules_engine(policy, wanted), Trial(wanted))
         except RoutingError:
+            if (file := file_of(learned)) is not None:
+                file.hand_over()  # it stays that of the engine that goes on
             learned.close()
             raise
 
@@ -157,7 +160,7 @@ class Router:
             ),
         )
 
-    def _learned_engine(self, policy: Policy) -> RoutingEngine:
+    def _learned_engine(self, policy: Policy, known: Mapping[str, Any] | None) -> RoutingEngine:
         settings, path = self._settings, self._state_path(policy.strategy)
         is_new = path is None or not path.exists()
         engine = self._build(
@@ -167,9 +170,14 @@ class Router:
             path,
             policy.strategy,
             settings=EngineSettings(
-                strategy_options=policy.strategy_options, min_percent=policy.min_percent
+                strategy_options=policy.strategy_options,
+                min_percent=policy.min_percent,
+                store=OwnFile(path) if path is not None and settings.auto_save else None,
             ),
         )
+        if known is not None and known != engine.snapshot():
+            self._teach(engine, known, whole=True)
+            is_new = False
         if policy.state is not None:
             self._teach(engine, policy.state, whole=is_new)
         return engine
@@ -199,6 +207,14 @@ class Router:
         if strategy == Policy().strategy:
             return path
         return path.with_name(f"{path.stem}.{strategy}{path.suffix}")
+
+
+def _ended(lineup: Lineup) -> None:
+    """Close an earlier lineup; what late feedback taught it is worth no more than a line."""
+    try:
+        lineup.close()
+    except RoutingError as error:
+        log.warning("what late feedback taught was not saved", why=str(error))
 
 
 def _engine_part(policy: Policy) -> Policy:

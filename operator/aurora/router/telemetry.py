@@ -63,9 +63,10 @@ class RouterMetrics:
         )
         self.policy_ok = Gauge(
             "aurora_router_policy_ok",
-            "1 when the policy file was last read and adopted, 0 when it was refused.",
+            "0 when the policy file was last refused or could not be read, else 1.",
             registry=self.registry,
         )
+        self.policy_ok.set(1)  # a router without a policy file has nothing to refuse
         self.state_ok = Gauge(
             "aurora_router_state_ok",
             "0 when learned state had to be repaired or could not be saved.",

@@ -69,9 +69,11 @@ NAMES: Final = ("density", "coherence", "entropy")
 
 
 def _unit(value: Any) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return min(1.0, max(0.0, float(value)))
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return float(min(1.0, max(0.0, value)))  # an integer can be too long for a float
 
 
 def exploration_factor(metrics: PsiMetrics, strength: float = DEFAULT_STRENGTH) -> float:

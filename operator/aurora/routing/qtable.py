@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from aurora.routing.contract import Snapshot
 from aurora.routing.errors import InputError
@@ -12,6 +12,8 @@ from aurora.routing.types import StateKey
 __all__ = ["Key", "Parameters", "Row", "read", "rows_of"]
 
 Key: TypeAlias = tuple[str, str, str]
+MOST_COUNT: Final = 10**15
+"""Of decisions or rewards: a million a second for thirty years. More is a damaged file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,14 +63,16 @@ def read(snapshot: Snapshot) -> tuple[int, dict[Key, Row]]:
     """Counts and rows of a snapshot or delta; InputError when it is not one."""
     try:
         decisions = int(snapshot["decisions"])
+        if not 0 <= decisions <= MOST_COUNT:
+            raise InputError(f"the saved number of decisions must be from 0 to {MOST_COUNT:g}")
         rows: dict[Key, Row] = {}
         for *key, cells in snapshot["states"]:
             row = rows[StateKey.of(tuple(key))] = Row()
             for arm, (value, count) in cells.items():
-                if not math.isfinite(value) or count < 0:
+                if not math.isfinite(value) or not 0 <= count <= MOST_COUNT:
                     raise InputError(f"the saved value of {arm} in {key} is no finite number")
                 row.q[arm] = float(value)
                 row.counts[arm] = int(count)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise InputError(f"this is no saved Q-table: {error}") from error
     return decisions, rows

@@ -96,6 +96,8 @@ class WorkloadContext:
         if self.token_estimate is not None:
             _within("token_estimate", self.token_estimate)
         if self.features is not None:
+            if not isinstance(self.features, Iterable):
+                raise InputError(f"features must be a list of numbers, not {self.features!r}")
             object.__setattr__(self, "features", tuple(self.features))
             for value in self.features:
                 _within("a feature", value, least=-MOST_FEATURE, most=MOST_FEATURE)
@@ -235,7 +237,16 @@ class Outcome:
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, Real) and not isinstance(value, bool)
+    """Whether it is a number that the engine can count with: some integers are too long."""
+    if type(value) is float:
+        return True
+    if isinstance(value, bool) or not isinstance(value, Real):
+        return False
+    try:
+        float(value)
+    except OverflowError:
+        return False
+    return True
 
 
 def _within(name: str, value: float, *, least: float = 0.0, most: float = math.inf) -> None:

@@ -25,6 +25,7 @@ from aurora.state.memory import ModelMemory
 from aurora.state.saturation import latency_objectives, saturation_of, waiting_since
 from aurora.state.summary import endpoint_state, pod_state, replicas_of
 from aurora.state.system_state import Load, SystemState
+from aurora.state.turns import is_turn, phase_of
 
 __all__ = ["Learning", "advance"]
 
@@ -34,7 +35,8 @@ FULL_WEIGHT_SAMPLES: Final = 50.0
 """Requests in a window from which on its percentile counts as a whole reading."""
 MIN_LATENCY_S: Final = 1e-6
 MIN_LOAD: Final = 1e-9
-MIN_FRESH: Final = 0.45
+TURNS_A_WINDOW: Final = 2.0
+"""How often a capacity curve learns: readings in between say the same again."""
 MAX_ERROR_RATIO: Final = 0.05
 """With more failures than this, latencies say how fast the server fails, not what it carries."""
 
@@ -60,9 +62,11 @@ class _Cycle:
     load: Load
     at: float
     window_s: float
+    sample_at: float  # when the load was scraped
     fresh: bool  # the load was scraped since the last cycle that was learned from
     ready: int
     settled: bool
+    phase: float  # see `aurora.state.turns`
 
 
 _ALL: Final = Learning()
@@ -140,10 +144,12 @@ def _cycle(
     ready = target.ready_replicas if target else 0
     rate = readings[Signal.REQUEST_RATE]
     window = rate.window_s if isinstance(rate, Sample) else 0.0
-    fresh = isinstance(rate, Sample) and rate.at > memory.sample_at
+    sample_at = rate.at if isinstance(rate, Sample) else 0.0
+    fresh = sample_at > memory.sample_at
     load = load_of(memory, readings, ready=ready, at=at)
     settled = _settled(memory, observation, ready, at - window)
-    return _Cycle(readings, load, at, window, fresh, ready, settled)
+    phase = phase_of(observation.key)
+    return _Cycle(readings, load, at, window, sample_at, fresh, ready, settled, phase)
 
 
 def _settled(memory: ModelMemory, observation: ModelObservation, ready: int, after: float) -> bool:
@@ -160,10 +166,10 @@ def _learned(memory: ModelMemory, cycle: _Cycle, learning: Learning) -> dict[str
     """The fields of the memory that a fresh reading of the load changes."""
     rate, load = cycle.readings[Signal.REQUEST_RATE], cycle.load
     assert isinstance(rate, Sample)
-    requests = _followed(memory.requests, rate.value, rate.at, partial=rate.partial)
+    requests = _followed(memory.requests, rate.value, cycle, partial=rate.partial)
     work, cost = memory.work, memory.work_per_request
     if load.demand is not None:
-        work = _followed(work, load.demand, rate.at, partial=load.partial)
+        work = _followed(work, load.demand, cycle, partial=load.partial)
         if rate.value > MIN_LOAD and load.work:
             cost = load.work / rate.value
     measured = _latencies(cycle)
@@ -180,10 +186,13 @@ def _learned(memory: ModelMemory, cycle: _Cycle, learning: Learning) -> dict[str
 def _capacity(
     memory: ModelMemory, cycle: _Cycle, measured: Mapping[Signal, tuple[float, float]]
 ) -> CapacityModel:
-    """Learn once in half a window: readings in between say the same again."""
+    """Learn when it is the model's turn; what was seen since the last counts for its share."""
     capacity, load = memory.capacity, cycle.load.per_replica
-    fresh = min(1.0, (cycle.at - capacity.at) / max(cycle.window_s, 1.0))
-    if not measured or fresh < MIN_FRESH or load is None or not _teaches(cycle, load):
+    window = max(cycle.window_s, 1.0)
+    if not is_turn(cycle.phase, last=capacity.at, at=cycle.at, every_s=window / TURNS_A_WINDOW):
+        return capacity
+    fresh = min(1.0, (cycle.at - capacity.at) / window)
+    if not measured or load is None or not _teaches(cycle, load):
         return capacity
     if load_is_falling(memory.history, load, cycle.at - cycle.window_s - DRAIN_S):
         measured = {s: v for s, v in measured.items() if _below(capacity, s, load, v[0])}
@@ -198,7 +207,8 @@ def _baselines(
 ) -> Mapping[Signal, BaselineMemory]:
     known = memory.baselines
     learned = {
-        s: known.get(s, _NO_BASELINE).learned(value, cycle.at) for s, (value, _) in measured.items()
+        s: known.get(s, _NO_BASELINE).learned(value, cycle.at, phase=cycle.phase)
+        for s, (value, _) in measured.items()
     }
     return {**known, **learned}
 
@@ -206,11 +216,11 @@ def _baselines(
 _NO_BASELINE: Final = BaselineMemory()
 
 
-def _followed(series: Series, value: float, at: float, *, partial: bool) -> Series:
+def _followed(series: Series, value: float, cycle: _Cycle, *, partial: bool) -> Series:
     """Take a load in; a partial one is a lower bound, so it never lowers the level."""
     if partial and series.now is not None:
         value = max(value, series.now.level)
-    return series.learned(max(0.0, value), at)
+    return series.learned(max(0.0, value), cycle.sample_at, phase=cycle.phase)
 
 
 def _latencies(cycle: _Cycle) -> dict[Signal, tuple[float, float]]:

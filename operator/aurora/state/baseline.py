@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 
 from aurora.state.daytime import DAY_S, hour_and_day
 from aurora.state.packed import Hours, Packed
+from aurora.state.turns import is_turn
 
 __all__ = ["Baseline", "BaselineMemory", "HourLevel"]
 
@@ -86,10 +87,19 @@ class BaselineMemory:
     hours: Hourly = field(default_factory=Hourly)
     at: float = 0.0
 
-    def learned(self, value: float, at: float) -> "BaselineMemory":
-        """Take in an undisturbed value (above 0), unless the last was taken just before."""
-        recent, passed = self.recent, at - self.at
-        if passed < (YOUNG_EVERY_S if len(recent) < YOUNG else HOUR_EVERY_S):
+    def learned(self, value: float, at: float, *, phase: float = 0.0) -> "BaselineMemory":
+        """Take in an undisturbed value (above 0), unless the last was taken just before.
+
+        Args:
+            value: in the signal's unit.
+            at: seconds since the epoch.
+            phase: of the model, see `aurora.state.turns`.
+        """
+        recent = self.recent
+        if len(recent) < YOUNG:
+            if at - self.at < YOUNG_EVERY_S:
+                return self
+        elif not is_turn(phase, last=self.at, at=at, every_s=HOUR_EVERY_S):
             return self
         if len(recent) < YOUNG or at - recent.flat[-Recent.WIDTH] >= RECENT_EVERY_S:
             recent = recent.appended((at, value), keep=RECENT)

@@ -263,7 +263,7 @@ def _knots(bins: Bins, weights: list[float], monotone: list[float], pooled: floa
         misfit = (mean - level) / 2.0
         error = math.sqrt(variance / (weight + SHRINKAGE) + misfit * misfit)
         numbers.extend((load, level, math.sqrt(variance), error))
-    return Knots(numbers=numbers)
+    return Knots(numbers=numbers[:])  # without the room that an array keeps for growing
 
 
 def _beyond(curve: Curve, edge: "array[float]", load: float) -> tuple[float, float, float]:

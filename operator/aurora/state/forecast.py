@@ -15,6 +15,7 @@ from typing import Final, NamedTuple
 from aurora.state.daytime import DAY_S, HOUR_S, hour_and_day
 from aurora.state.interval import normal_quantile, tails
 from aurora.state.packed import Hours, Numbers, Packed
+from aurora.state.turns import is_turn
 
 __all__ = ["Forecast", "HourLoad", "Series", "SlopeTrust", "Track"]
 
@@ -147,8 +148,14 @@ class Series:
     trust: SlopeTrust = UNTRIED
     hours: Hourly = field(default_factory=Hourly)
 
-    def learned(self, value: float, at: float) -> "Series":
-        """Take in the load measured at a time; a gap before it only makes it count for more."""
+    def learned(self, value: float, at: float, *, phase: float = 0.0) -> "Series":
+        """Take in the load measured at a time; a gap before it only makes it count for more.
+
+        Args:
+            value: in the unit of the series.
+            at: seconds since the epoch.
+            phase: of the model, see `aurora.state.turns`.
+        """
         old = self.now
         if old is None or at - old.at > GONE_S:
             fresh = Track(at, value, 0.0)
@@ -160,7 +167,7 @@ class Series:
         tracks = self.tracks
         if not tracks or at - tracks.flat[-Tracks.WIDTH] >= TRACK_EVERY_S - 1.0:
             tracks = tracks.appended(now, keep=TRACKS)
-        if at - self.errors_at < LEARN_EVERY_S:
+        if not is_turn(phase, last=self.errors_at, at=at, every_s=LEARN_EVERY_S):
             return Series(now, tracks, self.errors, self.errors_at, self.trust, self.hours)
         errors, trust = self._errors_with(value, at), self._tried(value, at)
         return Series(now, tracks, errors, at, trust, self._hours_with(value, at))

@@ -85,8 +85,8 @@ class Packed(Sequence[Row]):
     def appended(self, row: Row, *, keep: int) -> Self:
         """With one more row at the end, and without the first ones beyond `keep`."""
         kept = self._numbers[max(0, len(self._numbers) - (keep - 1) * self.WIDTH) :]
-        kept.extend(self._packed(row))
-        return type(self)(numbers=kept)
+        # Put together, not extended: an array that grows takes room for more than it needs.
+        return type(self)(numbers=kept + array("d", self._packed(row)))
 
     @classmethod
     def __get_pydantic_core_schema__(cls, _: Any, handler: GetCoreSchemaHandler) -> CoreSchema:

@@ -9,9 +9,14 @@ import pytest
 from structlog.testing import capture_logs
 
 from aurora.errors import ClusterError, ConflictError, ForbiddenError, NotFoundError, StoreError
-from aurora.executor.archive import Archive
+from aurora.executor.archive import BATCH, Archive
 from aurora.executor.entries import ledger_of
-from aurora.executor.housekeeping import LOOK_EVERY_S, PER_CYCLE, Housekeeper
+from aurora.executor.housekeeping import (
+    LOOK_EVERY_S,
+    PER_CYCLE,
+    SETTLE_EVERY_S,
+    Housekeeper,
+)
 from aurora.kube.kinds import Kind, Ref
 from aurora.kube.writer import NotLeaderError
 from aurora.observe.facts import ObjectKey
@@ -234,11 +239,61 @@ async def test_records_of_objects_that_are_gone_are_ended(house: House) -> None:
     assert lost.transitions[-1].detail == "the Decision object was deleted before it had ended"
 
 
-async def test_every_page_of_them_is_read(house: House) -> None:
-    for number in range(230):
-        await in_flight(house.store, f"d{number}", NOW - DAY - number // 7)
+async def test_a_cycle_ends_one_batch_of_them_and_the_next_goes_on(house: House) -> None:
+    names = [f"d{number}" for number in range(2 * BATCH + 30)]
+    for number, name in enumerate(names):
+        await in_flight(house.store, name, NOW - DAY - number // 7)
+    left = []
+    for cycle in range(3):
+        await house.run(without(snapshot(), [], later_s=15.0 * cycle))
+        phases = [await house.phase(name) for name in names]
+        left.append(phases.count("Verifying"))
+        assert set(phases) <= {"Verifying", "Failed"}
+    assert left == [BATCH + 30, 30, 0]
+
+
+async def test_those_that_go_on_do_not_hold_up_the_ones_behind_them(house: House) -> None:
+    there = []
+    for number in range(BATCH):
+        name = f"there{number}"
+        await in_flight(house.store, name, NOW - DAY, uid=f"uid-{name}")
+        there.append(decision_object(name, age_days=1, phase="Verifying", executed=True))
+    await in_flight(house.store, "gone", NOW - 2 * DAY)
+    seen = snapshot(*there)
+    await house.run(seen)
+    assert await house.phase("gone") == "Verifying"
+    await house.run(without(seen, [], later_s=15.0))
+    assert await house.phase("gone") == "Failed"
+
+
+async def test_once_all_were_looked_at_they_are_left_alone_for_an_hour(house: House) -> None:
     await house.run(snapshot())
-    assert {await house.phase(f"d{number}") for number in range(230)} == {"Failed"}
+    await in_flight(house.store, "gone", NOW - DAY)
+    await house.run(without(snapshot(), [], later_s=SETTLE_EVERY_S - 1))
+    assert await house.phase("gone") == "Verifying"
+    await house.run(without(snapshot(), [], later_s=SETTLE_EVERY_S))
+    assert await house.phase("gone") == "Failed"
+
+
+async def test_a_store_that_fails_in_a_batch_goes_on_with_the_same(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(BATCH + 1):
+        await in_flight(house.store, f"d{number}", NOW - DAY - number)
+    real, room = house.store.record_transition, [50]
+
+    async def full(row: TransitionRow) -> None:
+        if not room[0]:
+            raise StoreError("the disk is full")
+        room[0] -= 1
+        await real(row)
+
+    monkeypatch.setattr(house.store, "record_transition", full)
+    await house.run(snapshot())
+    room[0] = 10_000
+    for cycle in range(1, 3):
+        await house.run(without(snapshot(), [], later_s=15.0 * cycle))
+    assert {await house.phase(f"d{number}") for number in range(BATCH + 1)} == {"Failed"}
 
 
 async def test_records_of_another_operators_namespaces_are_left_alone(store: Store) -> None:

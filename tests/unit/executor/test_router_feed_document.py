@@ -183,6 +183,28 @@ def test_a_candidate_that_is_new_has_its_latency_at_once() -> None:
     assert one(found, "a")["latency_ms"] == 3000.0
 
 
+@pytest.mark.parametrize(
+    "edited",
+    [
+        pytest.param({"providers": "a"}, id="providers are a text"),
+        pytest.param({"providers": 5}, id="providers are a number"),
+        pytest.param({"providers": ["a"]}, id="a provider is a text"),
+        pytest.param({"providers": [{"provider_id": ["a"]}]}, id="an id is a list"),
+        pytest.param({"providers": [{"provider_id": "a", "latency_ms": "1"}]}, id="a text"),
+        pytest.param({"providers": [{"provider_id": "a", "latency_ms": float("nan")}]}, id="NaN"),
+        pytest.param({"state": "x"}, id="the state is a text"),
+        pytest.param({"state": {"strategy": "thompson", "revision": "9"}}, id="no revision"),
+    ],
+)
+@pytest.mark.parametrize("measured", [True, False])
+def test_what_somebody_broke_by_hand_is_told_anew(edited: Json, measured: bool) -> None:
+    learns = asked(strategy="Learned")
+    made = router_document(learns, learned(10))
+    told = as_told(made, {**made, **edited}, measured=measured)
+    assert told == made
+    assert text_of(told)
+
+
 @drawn(st.floats(0.001, 100.0), st.floats(0.001, 100.0), st.booleans())
 def test_what_was_told_is_settled(first: float, then: float, measured: bool) -> None:
     told = json.loads(text_of(latency(first)))

@@ -1,6 +1,9 @@
 """Equal parts of a fleet's objects are kept once, and nobody can tell."""
 
+import json
+
 from aurora.observe.customresources import Reader
+from aurora.observe.raw import name, strings
 from aurora.resources import ModelDeployment
 from tests.support import objects
 
@@ -33,3 +36,26 @@ def test_a_part_that_differs_is_its_own() -> None:
     assert one is not None
     assert two is not None
     assert one.spec.autonomy != two.spec.autonomy
+
+
+def test_objects_with_the_same_fields_share_what_tells_which_are_set() -> None:
+    read = Reader(ModelDeployment)
+    one, two = (read(objects.model(name, target=name)) for name in ("a", "b"))
+    assert one is not None
+    assert two is not None
+    assert one.spec.model_fields_set is two.spec.model_fields_set
+    three = read(objects.model("c", spec={"autonomy": {"mode": "Auto"}}))
+    assert three is not None
+    assert three.model_fields_set == one.model_fields_set
+    assert one.metadata.model_fields_set is two.metadata.model_fields_set
+    held = one.metadata.model_copy(update={"finalizers": ("here",)})
+    assert "finalizers" in held.model_fields_set
+    assert "finalizers" not in two.metadata.model_fields_set
+
+
+def test_equal_names_and_labels_of_different_objects_are_one_string() -> None:
+    raw = json.dumps({"metadata": {"namespace": "team one", "labels": {"an app": "of it"}}})
+    first, second = json.loads(raw), json.loads(raw)
+    assert name(first, "metadata", "namespace") is name(second, "metadata", "namespace")
+    (one,), (two,) = (strings(raw, "metadata", "labels").items() for raw in (first, second))
+    assert (one[0] is two[0], one[1] is two[1]) == (True, True)

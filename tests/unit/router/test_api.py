@@ -104,6 +104,14 @@ async def test_a_decision_and_its_feedback() -> None:
             "NaN",
             id="NaN",
         ),
+        pytest.param(
+            "/decide",
+            f'{{"context": {{"gpu_hours": 1{"0" * 400}}}}}',
+            400,
+            "bad-input",
+            "gpu_hours",
+            id="a number of 401 digits",
+        ),
         pytest.param("/nowhere", "{}", 404, "not-found", "", id="an unknown path"),
     ],
 )
@@ -117,6 +125,12 @@ async def test_bad_input_is_a_problem_that_says_what_to_do(
         assert found["type"] == f"urn:aurora:router:{kind}"
         assert says in found["detail"]
         assert found["detail"]
+
+
+@pytest.mark.parametrize("limit", ["0", "1001", "-1", "ten", "1" * 5000])
+async def test_a_wrong_limit_of_the_audit_trail_is_a_problem(limit: str) -> None:
+    async with served() as (client, _), client.get(f"/audit?limit={limit}") as answer:
+        assert answer.status == 400
 
 
 async def test_strict_audit_tells_what_stood_against_each() -> None:
@@ -164,6 +178,11 @@ async def test_metrics_are_bounded_however_many_providers_there_are() -> None:
     series = [one for one in lines if one.startswith("aurora_router_decisions_total{")]
     assert len(series) == MOST_PROVIDERS + 1
     assert any('provider="other"' in one and one.endswith(" 20.0") for one in series)
+
+
+async def test_without_a_policy_file_no_policy_is_refused() -> None:
+    async with served() as (client, _), client.get("/metrics") as answer:
+        assert "aurora_router_policy_ok 1.0" in await answer.text()
 
 
 JSON = st.recursive(

@@ -10,7 +10,7 @@ from aurora.errors import ConfigurationError
 from aurora.router.policy import Policy, read_policy
 from aurora.router.service import Router
 from aurora.router.settings import RouterSettings, router_settings
-from aurora.routing import UnknownDecisionError, WorkloadContext
+from aurora.routing import RoutingError, UnknownDecisionError, WorkloadContext
 
 TWO = [{"provider_id": "a"}, {"provider_id": "b"}]
 GOOD = {"success": True, "actual_cost_usd": 0.0, "actual_latency_ms": 1.0}
@@ -66,6 +66,58 @@ def test_what_was_learned_goes_on_under_other_limits(tmp_path: Path) -> None:
     router.close()
     again = Router(settings(tmp_path))
     assert {arm: q_value(again, arm) for arm in ("a", "b")} == before
+    again.close()
+
+
+@pytest.mark.parametrize("strategy", ["q-learning", "thompson", "linucb"])
+@pytest.mark.parametrize("saves", [True, False], ids=["no file", "nothing is saved"])
+def test_what_was_learned_goes_on_where_no_file_brings_it(
+    tmp_path: Path, strategy: str, saves: bool
+) -> None:
+    router = Router(settings(None if saves else tmp_path, auto_save=saves))
+    router.adopt(policy(strategy=strategy))
+    learned(router)
+    before = router.engine.snapshot()
+    router.adopt(policy(strategy=strategy, minPercent=5))
+    assert router.engine.snapshot() == before
+    router.close()
+
+
+@pytest.mark.parametrize("strategy", ["q-learning", "thompson", "ucb", "linucb"])
+def test_many_policies_one_after_the_other_keep_one_file(tmp_path: Path, strategy: str) -> None:
+    """The engines of four earlier ones are there still, and one of them gets late feedback."""
+    router = Router(settings(tmp_path))
+    for floor in range(2, 10):
+        late = router.decide({"providers": TWO})[1]["decision_id"]
+        assert router.adopt(policy(strategy=strategy, minPercent=floor))
+        learned(router, times=12)
+        router.feedback({"decision_id": late, **GOOD})
+    router.engine.save()
+    before = router.engine.snapshot()
+    router.close()
+    again = Router(settings(tmp_path))
+    again.adopt(policy(strategy=strategy))
+    if strategy != "q-learning":  # that one merges what late feedback taught
+        assert again.engine.snapshot() == before
+    assert again.get_status()["state_warning"] is None
+    again.close()
+
+
+def test_a_policy_that_is_refused_leaves_the_file_to_the_one_in_force(tmp_path: Path) -> None:
+    router = Router(settings(tmp_path))
+    router.adopt(policy(strategy="thompson"))
+    learned(router)
+    for _ in range(2):
+        with pytest.raises(RoutingError):
+            router.adopt(
+                policy(strategy="thompson", experiment={"percent": 50, "rules": [{"when": "(("}]})
+            )
+        learned(router)
+    before = router.engine.snapshot()
+    router.close()
+    again = Router(settings(tmp_path))
+    again.adopt(policy(strategy="thompson"))
+    assert again.engine.snapshot() == before
     again.close()
 
 
@@ -138,8 +190,12 @@ def test_state_of_another_strategy_is_left_out(state: dict[str, Any]) -> None:
     [
         pytest.param("", "the document", id="empty"),
         pytest.param('{"minPercent": 120}', "minPercent", id="a floor above 100"),
+        pytest.param('{"strategy": "../ucb"}', "strategy", id="no name of a file"),
         pytest.param('{"stratgy": "ucb"}', "stratgy", id="a typo"),
         pytest.param('{"providers": [{"price": 1}]}', "unknown keys", id="a provider's typo"),
+        pytest.param(
+            '{"providers": [{"provider_id": "a"}, {"provider_id": "a"}]}', "two", id="a name twice"
+        ),
         pytest.param('{"constraints": {"max_price": "x"}}', "max_price", id="no number"),
     ],
 )

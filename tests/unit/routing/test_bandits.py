@@ -283,6 +283,38 @@ def test_a_change_is_noticed_and_learned(build: Callable[[], Any]) -> None:
     assert average_shares(strategy, CHAT).argmax() == 1
 
 
+CELL = {"key": ["", "", ""], "steps": 1.0, "range": [0.0, 1.0], "cells": [[1.0, 1.0, 0, 1, 0, 0]]}
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        pytest.param({"cells": [[-1.0, 1.0, 0, 1, 0, 0]]}, id="a count below 0"),
+        pytest.param({"cells": [[1.0, 1.0, -0.5, 1, 0, 0]]}, id="a spread below 0"),
+        pytest.param({"cells": [[1.0, 1e308, 0, 1, 0, 0]]}, id="a mean beyond every reward"),
+        pytest.param({"cells": [[1.0, 10**400, 0, 1, 0, 0]]}, id="a mean that no float can hold"),
+        pytest.param({"range": [-1e308, 1.0]}, id="a range beyond every reward"),
+        pytest.param({"steps": -1.0}, id="steps below 0"),
+    ],
+)
+@pytest.mark.parametrize("build", [Ucb, Thompson])
+def test_statistics_that_no_rewards_have_are_refused(
+    build: Callable[[], Any], broken: dict[str, Any]
+) -> None:
+    strategy = build()
+    strategy.restore({"arms": ["a"], "states": [CELL]})
+    before = strategy.snapshot()
+    with pytest.raises(InputError):
+        strategy.restore({"arms": ["a"], "states": [CELL | broken]})
+    assert strategy.snapshot() == before
+
+
+def test_a_spread_below_0_by_rounding_is_none() -> None:
+    strategy = Ucb()
+    strategy.restore({"arms": ["a"], "states": [CELL | {"cells": [[1.0, 1.0, -1e-17, 1, 0, 0]]}]})
+    assert strategy.snapshot()["states"][0]["cells"][0][2] == 0.0
+
+
 def test_false_alarms_are_rare() -> None:
     test, rng = ChangeTest(), np.random.default_rng(7)
     alarms, up, down = 0, 0.0, 0.0

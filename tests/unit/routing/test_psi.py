@@ -32,6 +32,7 @@ UNIT = st.none() | st.floats(0.0, 1.0)
         pytest.param({"coherence": 1.0, "entropy": 0.0}, 1.0, id="no density is neutral"),
         pytest.param({"psi_density": 1.0}, 0.1, id="prefixed names"),
         pytest.param({"density": 7.0}, 0.1, id="above the bound is the bound"),
+        pytest.param({"density": 10**400}, 0.1, id="however far above it is"),
         pytest.param({"density": -7.0}, 1.0, id="below the bound is the bound"),
         pytest.param({"density": math.nan}, 1.0, id="NaN is unknown"),
         pytest.param({"density": math.inf}, 1.0, id="infinite is unknown"),

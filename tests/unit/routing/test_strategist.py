@@ -297,6 +297,15 @@ def test_the_first_delta_hands_over_what_was_learned_before_there_was_a_store() 
         pytest.param({"decisions": 1, "states": [["a", "b"]]}, id="short row"),
         pytest.param({"decisions": 1, "states": [["a", "b", "c", {"x": [math.nan, 1]}]]}, id="NaN"),
         pytest.param({"decisions": "many", "states": []}, id="count in words"),
+        pytest.param({"decisions": -5, "states": []}, id="decisions below 0"),
+        pytest.param({"decisions": math.inf, "states": []}, id="endless decisions"),
+        pytest.param({"decisions": 10**400, "states": []}, id="decisions that no float can hold"),
+        pytest.param(
+            {"decisions": 1, "states": [["a", "b", "c", {"x": [10**400, 1]}]]}, id="such a value"
+        ),
+        pytest.param(
+            {"decisions": 1, "states": [["a", "b", "c", {"x": [1.0, 10**400]}]]}, id="such a count"
+        ),
     ],
 )
 def test_a_bad_snapshot_changes_nothing(snapshot: dict) -> None:

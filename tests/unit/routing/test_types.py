@@ -24,6 +24,8 @@ from aurora.routing import (
         pytest.param({"complexity": 1.5}, "complexity", id="complexity above 1"),
         pytest.param({"token_estimate": math.inf}, "token_estimate", id="endless tokens"),
         pytest.param({"features": (1.0, math.nan)}, "feature", id="a feature that is no number"),
+        pytest.param({"gpu_hours": 10**400}, "gpu_hours", id="hours that no float can hold"),
+        pytest.param({"features": 5}, "features", id="a number for the features"),
         pytest.param({"region": None}, "region", id="a region that is no text"),
         pytest.param({"colour": "red"}, "colour", id="an unknown key"),
     ],
@@ -41,6 +43,8 @@ def test_a_wrong_context_is_refused_by_name(fields: dict, said: str) -> None:
         pytest.param({"regions": "eu"}, "regions", id="one text for a list"),
         pytest.param({"gpu_types": [1]}, "gpu_types", id="a number among the texts"),
         pytest.param({"capacity_available": "lots"}, "capacity_available", id="capacity in words"),
+        pytest.param({"capacity_available": 10**400}, "capacity_available", id="no float can"),
+        pytest.param({"latency_ms": 10**400}, "latency_ms of a", id="no float can hold it"),
         pytest.param({"cost": 1}, "cost", id="an unknown key"),
     ],
 )
@@ -55,7 +59,7 @@ def test_a_provider_with_broken_telemetry_is_still_a_provider() -> None:
 
 
 @pytest.mark.parametrize("name", ["max_price", "max_latency_ms", "min_reputation"])
-@pytest.mark.parametrize("value", [math.nan, math.inf])
+@pytest.mark.parametrize("value", [math.nan, math.inf, 10**400])
 def test_a_limit_is_a_number(name: str, value: float) -> None:
     with pytest.raises(InputError, match=name):
         Constraints.of({name: value})
@@ -68,6 +72,7 @@ def test_a_limit_is_a_number(name: str, value: float) -> None:
         pytest.param({"cost_usd": -0.1}, id="negative cost"),
         pytest.param({"cost_usd": math.inf}, id="infinite cost"),
         pytest.param({"latency_ms": math.nan}, id="NaN latency"),
+        pytest.param({"latency_ms": 10**400}, id="a latency that no float can hold"),
         pytest.param({"reputation": 101.0}, id="reputation above 100"),
         pytest.param({"quality": 2.0}, id="quality above 1"),
     ],

@@ -14,6 +14,7 @@ from typing import Any, Final
 import numpy as np
 
 from aurora.observe.backends import BackendFacts
+from aurora.observe.punctual import KEPT_S
 from aurora.planner.routing.given import RoutingInput
 from aurora.planner.routing.points import moved, points
 from aurora.planner.routing.worth import Window
@@ -78,7 +79,7 @@ def taken_in(
         known = memory.arms.get(one.name)
         arm = known if known is not None and known.mark == mark else ArmMemory(mark)
         window = found.get(one.name)
-        if window is not None and window.at >= arm.sample_at + PASSED * window.length_s:
+        if window is not None and _is_new(window, arm):
             fresh[one.name] = window.answers
             arm = replace(arm, sample_at=window.at, waiting=arm.waiting + window.answers)
         arms[one.name] = arm
@@ -90,6 +91,12 @@ def taken_in(
     for name in gone:
         strategy.forget(name)
     return replace(memory, arms=arms, state=strategy.snapshot()), fresh
+
+
+def _is_new(window: Window, arm: ArmMemory) -> bool:
+    """Whether its requests were not taken in yet; so they were not where the clock went back."""
+    passed = window.at - arm.sample_at
+    return passed >= PASSED * window.length_s or passed < -KEPT_S
 
 
 def learned(memory: RoutingMemory, given: RoutingInput) -> RoutingMemory:

@@ -2,10 +2,14 @@
 
 import math
 from collections.abc import Mapping
+from typing import Final
 
 from aurora.planner.decision import WHOLE
 
-__all__ = ["moved", "points", "stepped"]
+__all__ = ["LEAST_MOVED", "moved", "points", "stepped"]
+
+LEAST_MOVED: Final = 5
+"""Points below which weights that follow measurements stay: a p95 is never quite still."""
 
 
 def points(shares: Mapping[str, float], *, whole: int = WHOLE) -> dict[str, int]:

@@ -7,7 +7,7 @@ from typing import Final
 from aurora.planner.decision import WHOLE
 from aurora.planner.reasons import PlanReason
 from aurora.planner.routing.given import RoutingInput
-from aurora.planner.routing.points import moved, points, stepped
+from aurora.planner.routing.points import LEAST_MOVED, moved, points, stepped
 from aurora.planner.routing.sources import SOURCES
 from aurora.planner.routing.wanted import Hold, Shares
 
@@ -15,8 +15,6 @@ __all__ = ["LEAST_MOVED", "MEASURED_REASONS", "Step", "away", "goal", "towards"]
 
 PROBE_POINTS: Final = 5
 """The first weight of a backend that failed within the last day."""
-LEAST_MOVED: Final = 5
-"""Points below which weights that follow measurements stay: a p95 is never quite still."""
 MEASURED_REASONS: Final = frozenset(
     {PlanReason.LATENCY_UNEVEN, PlanReason.LOAD_UNEVEN, PlanReason.WEIGHTS_LEARNED}
 )

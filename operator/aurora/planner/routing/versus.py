@@ -24,6 +24,8 @@ from aurora.state.routing_memory import Block, SideMoments, Tally, Versus
 __all__ = ["BLOCK_S", "compared"]
 
 BLOCK_S: Final = 300.0
+DIGITS: Final = 9
+"""Of a difference in points: what is left beyond them is rounding, which can lean to one side."""
 LONGEST_S: Final = 3600.0
 """A block waits so long for a backend that a side uses and that has too few requests."""
 
@@ -90,7 +92,7 @@ def _closed(versus: Versus, block: Block) -> Versus:
         since=block.began if versus.since is None else versus.since,
         learned=_with(versus.learned, learned),
         rules=_with(versus.rules, rules),
-        difference=versus.difference.add(learned.points - rules.points),
+        difference=versus.difference.add(round(learned.points - rules.points, DIGITS)),
     )
 
 

@@ -5,15 +5,20 @@ failed, so the mean reward of a window follows from its error ratio, its mean la
 """
 
 from dataclasses import dataclass
+from typing import Final
 
 from aurora.observe.backends import BackendFacts
 from aurora.observe.sample import Signal
 from aurora.planner.routing.given import RoutingInput
 from aurora.routing.reward import RewardWeights
 from aurora.routing.types import Outcome
+from aurora.state.advance import MIN_LOAD, PLAUSIBLE
 from aurora.state.routing_memory import Tally
 
-__all__ = ["Window", "windows"]
+__all__ = ["LONGEST_MEAN_S", "Window", "windows"]
+
+LONGEST_MEAN_S: Final = 3600.0
+"""A longer mean is a broken exporter: what was learned from it would outweigh days of answers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +70,9 @@ def _read(given: RoutingInput, one: BackendFacts) -> _Read | None:
     mean = given.measured(one, Signal.LATENCY_MEAN)
     if rate is None or failed is None or mean is None:
         return None
-    if min(rate.value, rate.window_s, mean.value) <= 0.0:
+    if min(rate.window_s, mean.value) <= 0.0 or mean.value > LONGEST_MEAN_S:
+        return None
+    if not MIN_LOAD < rate.value <= PLAUSIBLE:
         return None
     return _Read(
         at=min(rate.at, failed.at, mean.at),

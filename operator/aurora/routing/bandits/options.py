@@ -48,7 +48,7 @@ def numbers(snapshot: Snapshot, name: str, shape: tuple[int, ...]) -> NDArray[np
     """A field of a snapshot as an array of finite numbers of this shape."""
     try:
         found = np.array(part(snapshot, name, list), dtype=np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise InputError(f"{name!r} in the snapshot is not made of numbers") from None
     if found.size == 0:
         found = found.reshape(shape) if 0 in shape else found

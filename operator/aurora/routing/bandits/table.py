@@ -11,7 +11,7 @@ from aurora.routing.bandits.change import ChangeTest
 from aurora.routing.bandits.options import numbers, part
 from aurora.routing.contract import Arms, Snapshot
 from aurora.routing.errors import InputError
-from aurora.routing.types import StateKey
+from aurora.routing.types import MOST_FIGURE, StateKey
 
 __all__ = ["ArmTable", "Cells", "StateRow"]
 
@@ -21,6 +21,8 @@ NEVER: Final = (0.0,) * FIELDS
 MAX_STATES: Final = 100_000
 """Bound on memory; the state that was first seen longest ago makes room."""
 
+ROUNDING: Final = 1e-6
+"""So far below 0 a sum of squares may be by rounding."""
 Cells = NDArray[np.float64]
 
 
@@ -103,7 +105,7 @@ class ArmTable:
         count += 1.0
         gap = reward - mean
         mean += gap / count
-        squares += gap * (reward - mean)
+        squares += max(0.0, gap * (reward - mean))  # it is below 0 by rounding alone
         row.cells[:, place] = (count, mean, squares, row.steps, up, down, pending)
 
     def wait(self, key: StateKey, arm: str, change: float) -> None:
@@ -187,5 +189,16 @@ class ArmTable:
             row.cells[:PENDING, : len(arms)] = numbers(entry, "cells", (len(arms), PENDING)).T
             row.low, row.high = numbers(entry, "range", (2,)).tolist()
             row.steps = float(part(entry, "steps", float))
+            _plausible(row)
             states[StateKey(*key)] = row
         self._places, self._states = places, states
+
+
+def _plausible(row: StateRow) -> None:
+    """Raise for statistics that no rewards have: counting with them would fail much later."""
+    squares = row.cells[SQUARES]
+    squares[(squares < 0.0) & (squares > -ROUNDING)] = 0.0
+    least = min(row.steps, row.cells[COUNT].min(initial=0.0), squares.min(initial=0.0))
+    rewards = max(abs(row.low), abs(row.high), np.abs(row.cells[MEAN]).max(initial=0.0))
+    if least < 0.0 or not rewards <= MOST_FIGURE:
+        raise InputError("the snapshot has counts below 0, or rewards that are none")

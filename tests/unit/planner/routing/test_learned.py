@@ -195,6 +195,34 @@ def test_who_has_no_traffic_is_explored_though_it_is_a_few_points() -> None:
 
 
 @pytest.mark.parametrize(
+    ("found", "own", "points"),
+    [
+        pytest.param(
+            {"a": seen(60), "b": seen(40), "c": seen(0, mean=None)},
+            {"shares": {"a": 0.0, "b": 1.0}},
+            {"a": 35, "b": 65, "c": 0},
+            id="learned: what goes elsewhere comes first",
+        ),
+        pytest.param(
+            {"a": seen(100), "b": seen(0, mean=None)},
+            {"shares": {"a": 1.0}, "rules": {"a": 0.5, "b": 0.5}, "percent": 20},
+            {"a": 75, "b": 25},
+            id="the rules give it much more than a little",
+        ),
+    ],
+)
+def test_a_shift_is_not_told_as_exploration_because_somebody_is_dark(
+    found: dict[str, Seen], own: dict[str, Any], points: dict[str, int]
+) -> None:
+    known = memory(own["shares"], own.get("rules"))
+    step = towards(given(found, learned=known, **spec(percent=own.get("percent", 100))))
+    assert step is not None
+    assert step.points == points
+    assert step.shares.reason is PlanReason.WEIGHTS_LEARNED
+    assert step.shares.doubts
+
+
+@pytest.mark.parametrize(
     ("mean", "judged"),
     [
         pytest.param(3.0, Signal.LATENCY_P95, id="towards the faster: held to the latency"),

@@ -62,6 +62,10 @@ SEEN: list[tuple[str, dict[str, Seen], int, int]] = [
     ("no latency, nothing learned", {"a": seen(50, mean=None)}, 8, 0),
     ("no request rate, nothing learned", {"a": seen(50, rate=None)}, 8, 0),
     ("no requests, nothing learned", {"a": seen(50, rate=0.0)}, 8, 0),
+    ("a mean latency of days is a broken exporter", {"a": seen(50, mean=1e6)}, 8, 0),
+    ("a latency beyond every number is one as well", {"a": seen(50, mean=1e300)}, 8, 0),
+    ("a rate beyond every number is one too", {"a": seen(50, rate=1e300)}, 8, 0),
+    ("a rate next to nothing is none", {"a": seen(50, rate=1e-300)}, 8, 0),
     ("few requests wait until they are enough", {"a": seen(50, rate=0.2)}, 8, 1),
 ]
 
@@ -83,6 +87,19 @@ def test_the_same_sample_never_teaches_twice() -> None:
         assert found is not None
         again = found
     assert (again.revision, again.state) == (memory.revision, memory.state)
+
+
+@pytest.mark.parametrize(
+    ("back_s", "goes_on"),
+    [
+        pytest.param(300.0, False, id="five minutes: the old time comes again soon"),
+        pytest.param(86_400.0, True, id="a day: nothing would be learned for a day"),
+    ],
+)
+def test_a_clock_that_goes_back(back_s: float, goes_on: bool) -> None:
+    before = after(HALF, 9)
+    found = list(cycles(HALF, 9, before, start=NOW - back_s))[-1]
+    assert (outcomes(found)["a"] - outcomes(before)["a"]) == (3 if goes_on else 0)
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)

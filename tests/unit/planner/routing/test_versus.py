@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from aurora.planner.routing.versus import BLOCK_S, LONGEST_S, compared
+from aurora.routing.evaluation.always_valid import always_valid
 from aurora.state.routing_memory import Tally, Versus
 from tests.support.routing import NOW, given, seen
 
@@ -79,6 +80,19 @@ def test_a_backend_that_no_side_uses_is_not_waited_for() -> None:
     versus = cycle(versus, BLOCK_S, {"a": answers(8.0)}, sides=sides)
     assert versus.difference.count == 1
     assert versus.difference.mean == 0.0
+
+
+def test_rounding_is_no_difference() -> None:
+    """Both sides earn the same of every backend; sums of shares differ in the last bit."""
+    versus = Versus()
+    sides = ({"a": 0.7, "b": 0.3}, {"a": 0.1, "b": 0.9})
+    for turn in range(40):
+        found = {"a": answers(8.1), "b": answers(8.1)} if turn else {}
+        versus = cycle(versus, turn * BLOCK_S, found, sides=sides)
+    assert versus.learned.reward.mean != versus.rules.reward.mean
+    found_out = always_valid(versus.difference)
+    assert found_out is not None
+    assert found_out.p_value == 1.0
 
 
 @pytest.mark.parametrize(
