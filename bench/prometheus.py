@@ -21,6 +21,7 @@ from typing import Any
 import yaml
 from bench import bigfleet
 from bench.capacity_accuracy import E2E_BUCKETS, TPOT_BUCKETS, TTFT_BUCKETS
+from bench.processes import cpu_s, rss_mb
 
 from aurora.observe.prometheus import PrometheusClient, PrometheusSettings
 from aurora.observe.queries import MetricsSettings, Source
@@ -103,15 +104,6 @@ class SlowPrometheus(Prometheus):
         self.process.send_signal(1)  # SIGHUP: read the configuration again
 
 
-def usage(pid: int) -> tuple[float, float]:
-    """CPU seconds so far and memory in MB of a process."""
-    proc = Path("/proc") / str(pid)
-    fields = (proc / "stat").read_text().rsplit(")", 1)[1].split()
-    ticks = int(fields[11]) + int(fields[12])
-    pages = int((proc / "statm").read_text().split()[1])
-    return ticks / os.sysconf("SC_CLK_TCK"), pages * os.sysconf("SC_PAGE_SIZE") / 1e6
-
-
 async def asked(url: str, models: int, pid: int) -> dict[str, Any]:
     settings = MetricsSettings(window_s=120, stale_after_s=90, remember_s=600)
     client = PrometheusClient(PrometheusSettings(url, query_timeout_s=120.0, deadline_s=600.0))
@@ -119,25 +111,25 @@ async def asked(url: str, models: int, pid: int) -> dict[str, Any]:
     queries = fleet_queries(settings, sorted(SOURCES), namespaces=spaces)
     each: dict[str, Any] = {}
     for name, text in queries.items():
-        cpu, began = usage(pid)[0], time.perf_counter()
+        cpu, began = cpu_s(pid), time.perf_counter()
         answer = (await client.fetch({name: text}))[name]
         each[name] = {
             "wall_s": round(time.perf_counter() - began, 2),
-            "prometheus_cpu_s": round(usage(pid)[0] - cpu, 2),
+            "prometheus_cpu_s": round(cpu_s(pid) - cpu, 2),
             "failure": getattr(answer, "reason", ""),
         }
     signals = frozenset(Signal) - {Signal.ACCURACY, Signal.DRIFT_SCORE}
     want = Wanted("vllm", signals, min_samples=1, ready_pods=bigfleet.PODS, armed=False)
     wanted = {(one.namespace, one.name): want for one in bigfleet.named(models)}
-    cpu, began, own = usage(pid)[0], time.perf_counter(), time.process_time()
+    cpu, began, own = cpu_s(pid), time.perf_counter(), time.process_time()
     view = await MetricsReader(client, settings).read(time.time(), wanted)
     total = {
         "queries": view.source.queries,
         "failure": view.source.failure,
         "wall_s": round(time.perf_counter() - began, 2),
         "operator_cpu_s": round(time.process_time() - own, 2),
-        "prometheus_cpu_s": round(usage(pid)[0] - cpu, 2),
-        "prometheus_rss_mb": round(usage(pid)[1]),
+        "prometheus_cpu_s": round(cpu_s(pid) - cpu, 2),
+        "prometheus_rss_mb": round(rss_mb(pid)),
     }
     read = [one for of in view.workloads.values() for one in of.signals.values()]
     total["numbers"] = sum(isinstance(one, Sample) for one in read)

@@ -27,7 +27,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bench.soak_figures import Sample, open_files, rss_mb, summary
+from bench.processes import open_files, rss_mb
+from bench.soak_figures import Sample, summary
 
 from aurora.kube.kinds import DEPLOYMENT, Ref
 from aurora.local.controlplane import ControlPlane

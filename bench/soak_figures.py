@@ -5,10 +5,9 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from pathlib import Path
 from typing import Any
 
-__all__ = ["Sample", "open_files", "rss_mb", "slope_per_h", "summary"]
+__all__ = ["Sample", "slope_per_h", "summary"]
 
 
 @dataclass(frozen=True)
@@ -24,17 +23,6 @@ class Sample:
     fault: str
     load: float
     """The machine's load average over one minute, whoever caused it."""
-
-
-def rss_mb(pid: int) -> float:
-    """Resident memory as /proc/PID/statm counts it."""
-    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
-
-
-def open_files(pid: int) -> int:
-    """File descriptors, sockets included."""
-    return sum(1 for _ in Path(f"/proc/{pid}/fd").iterdir())
 
 
 def slope_per_h(points: list[tuple[float, float]]) -> float:

@@ -33,6 +33,7 @@ from typing import Any
 from bench import bigfleet
 from bench.cycle import standin
 from bench.filling import fill, in_parallel, install
+from bench.processes import cpu_s
 
 from aurora.kube.client import KubeClient
 from aurora.kube.connection import Connection
@@ -44,12 +45,6 @@ from tests.support.realprometheus import free_port
 CONTROLLERS = ("kube-controller-manager", "kube-scheduler", "kwok")
 DEADLINE_S = 1800.0
 CYCLE_S = 15.0
-
-
-def cpu_s(pid: int) -> float:
-    """CPU seconds of a process so far."""
-    fields = (Path("/proc") / str(pid) / "stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 @dataclass

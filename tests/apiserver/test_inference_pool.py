@@ -17,7 +17,7 @@ from tests.apiserver.test_loop import QUICK, World
 from tests.apiserver.test_loop import world as plain_world
 from tests.apiserver.test_routing_policy import condition, holds
 from tests.apiserver.test_routing_policy import world as routed_world
-from tests.support.cluster import CRDS, eventually
+from tests.support.cluster import CRDS, are_served, eventually
 
 __all__ = ["plain_world", "routed_world"]
 
@@ -76,7 +76,7 @@ async def world(routed_world: World) -> AsyncIterator[World]:
     ref = Ref(CRDS, "", DEFINITION["metadata"]["name"])
     if await client.get(ref) is None:
         await client.create(CRDS, DEFINITION)
-    await eventually(partial(_served, client), within_s=30)
+    await eventually(partial(are_served, client, INFERENCE_POOL), within_s=30)
     for name in BACKENDS:
         await routed_world.apply_model(name, autonomy={"mode": "Observe"})
         await _make(routed_world, INFERENCE_POOL, name, _pool(name))
@@ -84,14 +84,6 @@ async def world(routed_world: World) -> AsyncIterator[World]:
     found = await client.get(ref)
     if found is not None:
         await client.delete(ref, uid=found["metadata"]["uid"])
-
-
-async def _served(client: KubeClient) -> bool:
-    fresh = KubeClient(client.connection)
-    try:
-        return await fresh.served(INFERENCE_POOL)
-    finally:
-        await fresh.close()
 
 
 def _pool(name: str) -> Json:

@@ -62,15 +62,16 @@ async def install_crds(client: KubeClient) -> None:
         # The API server compiles a schema anew at every write, for seconds on a busy machine.
         if existing is None or apply_changes(manifest, existing, field_manager="tests"):
             await client.apply(CRDS, manifest, field_manager="tests", existing=existing)
+    await eventually(lambda: are_served(client, *CUSTOM_KINDS, ROUTING_POLICY))
 
-    async def all_served() -> bool:
-        fresh = KubeClient(client.connection)
-        try:
-            return all([await fresh.served(kind) for kind in (*CUSTOM_KINDS, ROUTING_POLICY)])
-        finally:
-            await fresh.close()
 
-    await eventually(all_served)
+async def are_served(client: KubeClient, *kinds: Kind) -> bool:
+    """Whether the API server knows the kinds by now; a client remembers what it was told before."""
+    fresh = KubeClient(client.connection)
+    try:
+        return all([await fresh.served(kind) for kind in kinds])
+    finally:
+        await fresh.close()
 
 
 async def _stays(client: KubeClient, ref: Ref) -> bool:

@@ -16,21 +16,14 @@ import pytest
 import yaml
 
 from aurora.kube.client import KubeClient
-from aurora.kube.kinds import HTTP_ROUTE, Kind, Ref
-from tests.support.cluster import eventually
+from aurora.kube.kinds import HTTP_ROUTE, Ref
+from tests.support.cluster import CRDS, are_served, eventually
 
 __all__ = ["install_http_routes", "remove_http_routes"]
 
 MODULE = "sigs.k8s.io/gateway-api"
 VERSION = "v1.3.0"
 FILE = "config/crd/standard/gateway.networking.k8s.io_httproutes.yaml"
-CRDS = Kind(
-    "apiextensions.k8s.io",
-    "v1",
-    "customresourcedefinitions",
-    "CustomResourceDefinition",
-    namespaced=False,
-)
 FETCH_S = 120
 
 
@@ -73,7 +66,7 @@ async def install_http_routes(client: KubeClient) -> bool:
     existing = await client.get(ref)
     if existing is None:
         await client.apply(CRDS, manifest, field_manager="tests", existing=None)
-    await eventually(partial(_is_served, client), within_s=30)
+    await eventually(partial(are_served, client, HTTP_ROUTE), within_s=30)
     return existing is None
 
 
@@ -84,14 +77,6 @@ async def remove_http_routes(client: KubeClient) -> None:
     if found is not None:
         await client.delete(ref, uid=found["metadata"]["uid"])
         await eventually(partial(_has_left, client, ref), within_s=60)
-
-
-async def _is_served(client: KubeClient) -> bool:
-    fresh = KubeClient(client.connection)
-    try:
-        return await fresh.served(HTTP_ROUTE)
-    finally:
-        await fresh.close()
 
 
 async def _has_left(client: KubeClient, ref: Ref) -> bool:

@@ -8,6 +8,7 @@ from typing import Any, Final, TypeVar
 from aurora.decisions.overview import Leader, leader_of
 from aurora.decisions.table import newest_first
 from aurora.errors import ConflictError, UsageError
+from aurora.executor.subjects import Subject, ref_of_object
 from aurora.kube.client import KubeClient
 from aurora.kube.control import ControlSwitch
 from aurora.kube.jsonpatch import ABSENT, Change, guarded, pointer
@@ -108,14 +109,13 @@ class Desk:
         )
         return str(made["metadata"]["name"]), user
 
-    async def pause(self, found: ModelDeployment | RoutingPolicy, *, paused: bool) -> bool:
+    async def pause(self, found: Subject, *, paused: bool) -> bool:
         """Set or remove the annotation aurora.dev/paused; False when it stood so already."""
         if found.is_paused is paused:
             return False
-        kind = MODEL_DEPLOYMENT if isinstance(found, ModelDeployment) else ROUTING_POLICY
         annotations = {PAUSED_ANNOTATION: "true" if paused else None}
         await self._client.patch_merge(
-            Ref(kind, found.metadata.namespace, found.metadata.name),
+            ref_of_object(found),
             {"metadata": {"annotations": annotations, "uid": found.metadata.uid}},
             field_manager=FIELD_MANAGER,
         )

@@ -13,6 +13,7 @@ from aurora.decisions.policy import policy_sections
 from aurora.decisions.table import decision_table, plain_table
 from aurora.decisions.text import age, clean, line, made_at, section, span, verbatim
 from aurora.decisions.undo import OpenChange, in_flight, open_changes, original_changes
+from aurora.executor.subjects import Subject
 from aurora.kube.switch import Switch
 from aurora.resources import (
     ConditionType,
@@ -41,7 +42,7 @@ class ModelView:
         now: the time that ages count from.
     """
 
-    model: ModelDeployment | RoutingPolicy
+    model: Subject
     decisions: tuple[DecisionObject, ...]
     switch: Switch
     now: datetime
@@ -88,7 +89,7 @@ def _reasons(view: ModelView) -> Iterator[str]:
     yield from _from_decisions(view)
 
 
-def _paused(model: ModelDeployment | RoutingPolicy) -> str:
+def _paused(model: Subject) -> str:
     what, prefix = ("model", "") if isinstance(model, ModelDeployment) else ("policy", "rpol/")
     lift = f"kubectl aurora resume {prefix}{model.metadata.name}"
     return f"The {what} is paused: `{lift}` lifts it."
@@ -131,7 +132,7 @@ def _says_the_same(view: ModelView, type_: ConditionType, reason: str) -> bool:
     return fact is not None and fact.reason == reason
 
 
-def _from_modes(model: ModelDeployment | RoutingPolicy) -> Iterator[str]:
+def _from_modes(model: Subject) -> Iterator[str]:
     autonomy = model.spec.autonomy
     if autonomy.mode is Mode.OBSERVE:
         yield "autonomy.mode is Observe: AURORA watches and proposes nothing."

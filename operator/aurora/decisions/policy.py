@@ -6,6 +6,7 @@ Pure.
 from collections.abc import Iterator
 from datetime import datetime
 from decimal import Decimal
+from typing import Final
 
 from rich.console import RenderableType
 from rich.text import Text
@@ -15,10 +16,11 @@ from aurora.decisions.text import age, clean, rows, section
 from aurora.resources import BackendStatus, RoutingPolicy
 from aurora.resources.quantities import format_decimal
 from aurora.resources.routing_learning import ComparisonStatus, ComparisonVerdict, SideStatus
+from aurora.resources.routing_policy_parts import Strategy
 
 __all__ = ["policy_sections"]
 
-_SAID = {
+_SAID: Final = {
     ComparisonVerdict.LEARNED_BETTER: "the learned weights earn more than the rules",
     ComparisonVerdict.RULES_BETTER: "the rules earn more than the learned weights",
     ComparisonVerdict.NO_DIFFERENCE: "neither earns more, as far as was measured",
@@ -57,7 +59,7 @@ def _strategy(policy: RoutingPolicy) -> str:
     spec = policy.spec
     if spec.rollout is not None:
         return f"{spec.strategy.value} of {spec.rollout.backend}"
-    if spec.strategy.value != "Learned":
+    if spec.strategy is not Strategy.LEARNED:
         return spec.strategy.value
     learning = spec.learns
     rest = f", the rest {learning.rules.value}" if learning.percent < 100 else ""

@@ -17,10 +17,11 @@ from aurora.decisions.overview import Overview, overview
 from aurora.decisions.text import clean, line, section
 from aurora.decisions.undo import open_changes
 from aurora.errors import ClusterError, UsageError
+from aurora.executor.subjects import Subject
 from aurora.kube.client import KubeClient
 from aurora.kube.connection import Connection
 from aurora.kube.context import context_namespace
-from aurora.resources import DecisionObject, ModelDeployment, RoutingPolicy
+from aurora.resources import DecisionObject
 from aurora.resources.vocabulary import ApprovalVerdict
 
 __all__ = ["Session", "answered", "explained", "paused", "stopped", "surveyed"]
@@ -102,9 +103,7 @@ async def explained(desk: Desk, namespace: str, name: str) -> Group:
     return explain_model(await _view(desk, subject, now))
 
 
-async def _subject(
-    desk: Desk, namespace: str, kind: str, name: str
-) -> ModelDeployment | RoutingPolicy | None:
+async def _subject(desk: Desk, namespace: str, kind: str, name: str) -> Subject | None:
     """The ModelDeployment of that name, else the RoutingPolicy; a kind that is named decides."""
     model = await desk.model(namespace, name) if not kind or kind in _MODELS else None
     if model is not None:
@@ -128,7 +127,7 @@ def _absent(
     )
 
 
-async def _view(desk: Desk, model: ModelDeployment | RoutingPolicy, now: datetime) -> ModelView:
+async def _view(desk: Desk, model: Subject, now: datetime) -> ModelView:
     metadata = model.metadata
     found = await desk.decisions(metadata.namespace, model=metadata.name)
     own = tuple(one for one in found.decisions if one.spec.model_ref.uid == metadata.uid)

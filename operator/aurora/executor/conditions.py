@@ -11,6 +11,7 @@ from typing import Final
 from aurora.critic.reservations import REVERTS_TOLERATED
 from aurora.deliberation import cache_on_since
 from aurora.executor.entries import ledger_entries
+from aurora.executor.subjects import Subject
 from aurora.observe.sample import Gap, Missing, Sample, Signal
 from aurora.observe.snapshot import FleetSnapshot, ModelObservation
 from aurora.reasons import ConditionReason as Reason
@@ -18,8 +19,6 @@ from aurora.resources import (
     Condition,
     ConditionType,
     DecisionObject,
-    ModelDeployment,
-    RoutingPolicy,
     find_condition,
     set_condition,
 )
@@ -72,9 +71,7 @@ def conditions_of(
     return with_facts(model, (_ready(observation, facts), *facts), at=state.at)
 
 
-def with_facts(
-    found: ModelDeployment | RoutingPolicy, facts: Sequence[Fact], *, at: float
-) -> tuple[Condition, ...]:
+def with_facts(found: Subject, facts: Sequence[Fact], *, at: float) -> tuple[Condition, ...]:
     """The conditions of an object with what holds at `at`, in seconds since the epoch."""
     made, generation = found.status.conditions, found.metadata.generation
     standing = {one.type: one for one in reversed(made)}

@@ -9,36 +9,29 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any, Final
 
+from aurora.observe.shelf import surely_newer
+
 __all__ = ["Landings"]
 
 REMEMBERED: Final = 4096
 """Objects; of one that was written longer ago than so many others, the clock decides."""
-_DIGITS: Final = 20
-"""A resourceVersion is 64 bits."""
 
 
 class Landings:
     """The version that each object had after our last write to it; forgets with the process."""
 
     def __init__(self) -> None:
-        self._versions: OrderedDict[str, int] = OrderedDict()
+        self._versions: OrderedDict[str, str] = OrderedDict()
 
     def note(self, uid: str, written: Mapping[str, Any] | None) -> None:
         """Take note of the answer to a write; None where nothing was sent."""
-        version = _number(written["metadata"].get("resourceVersion", "")) if written else None
-        if version is None:
+        if not written:
             return
         self._versions.pop(uid, None)
-        self._versions[uid] = version
+        self._versions[uid] = written["metadata"].get("resourceVersion", "")
         while len(self._versions) > REMEMBERED:
             self._versions.popitem(last=False)
 
     def is_later(self, uid: str, version: str) -> bool:
         """Whether what was seen is surely from after our write."""
-        seen, landed = _number(version), self._versions.get(uid)
-        return seen is not None and landed is not None and seen > landed
-
-
-def _number(version: str) -> int | None:
-    whole = version.isascii() and version.isdigit() and len(version) <= _DIGITS
-    return int(version) if whole else None
+        return surely_newer(version, self._versions.get(uid, ""))

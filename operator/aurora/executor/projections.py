@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal as Number
 from typing import Any
@@ -21,6 +22,7 @@ __all__ = [
     "number",
     "stored_annotation",
     "timestamp",
+    "weights_text",
 ]
 
 _ANNOTATION_LIMIT = 2048
@@ -39,6 +41,11 @@ def number(value: float) -> str:
     short = round(float(f"{value:.6g}"), 12) + 0.0
     text = format(Number(repr(short)), "f")
     return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def weights_text(points: Mapping[str, int]) -> str:
+    """Points by backend for people, for example `stable=90 canary=10`."""
+    return " ".join(f"{name}={share}" for name, share in points.items())
 
 
 def timestamp(at: float) -> str:

@@ -5,11 +5,10 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Final
 
-from aurora.executor.projections import number
+from aurora.executor.projections import number, weights_text
 from aurora.planner.routing.given import RoutingInput
 from aurora.planner.routing.learned import learned_side, rules_side
-from aurora.planner.routing.points import points
-from aurora.planner.routing.shift import LEAST_MOVED
+from aurora.planner.routing.points import LEAST_MOVED, points
 from aurora.resources.routing_learning import ComparisonStatus, ComparisonVerdict, SideStatus
 from aurora.routing.evaluation.always_valid import AlwaysValid, always_valid
 from aurora.routing.evaluation.comparison import Moments
@@ -77,9 +76,8 @@ def _verdict(found: AlwaysValid | None) -> ComparisonVerdict:
 
 def _side(side: SideMoments, shares: Mapping[str, float]) -> SideStatus:
     reward = always_valid(side.reward, significance_level=SIGNIFICANT)
-    weights = points(shares)
     return SideStatus(
-        weights=" ".join(f"{name}={share}" for name, share in weights.items()),
+        weights=weights_text(points(shares)),
         reward=_mean(side.reward),
         reward_low=_short(reward.lower) if reward is not None else None,
         reward_high=_short(reward.upper) if reward is not None else None,

@@ -12,7 +12,7 @@ from typing import Final
 from aurora.deliberation import failed_backends
 from aurora.executor.conditions import Fact
 from aurora.executor.entries import ledger_entries
-from aurora.executor.projections import number
+from aurora.executor.projections import number, weights_text
 from aurora.executor.routing_comparison import comparison_of
 from aurora.executor.routing_conditions import audit_of, routing_conditions
 from aurora.executor.status import summary_of
@@ -20,8 +20,8 @@ from aurora.observe.backends import BackendFacts
 from aurora.observe.sample import Missing, Sample, Signal
 from aurora.observe.snapshot import FleetSnapshot, ModelObservation
 from aurora.planner.routing.given import RoutingInput
-from aurora.planner.routing.points import moved
-from aurora.planner.routing.shift import LEAST_MOVED, MEASURED_REASONS, goal
+from aurora.planner.routing.points import LEAST_MOVED, moved
+from aurora.planner.routing.shift import MEASURED_REASONS, goal
 from aurora.planner.routing.wanted import Hold
 from aurora.resources import BackendStatus, DecisionObject, RoutingPolicyStatus
 from aurora.resources.modeldeployment import RECENT_DECISIONS
@@ -67,8 +67,8 @@ def routing_status_of(  # noqa: PLR0913 - everything that is told of a policy, b
     made = RoutingPolicyStatus(
         observed_generation=routing.policy.metadata.generation,
         conditions=routing_conditions(observation, given, snapshot, decisions, reverted, fed=fed),
-        weights=_text(given.now) if routing.route is not None else None,
-        wanted=_text(wanted) if routing.route is not None else None,
+        weights=weights_text(given.now) if routing.route is not None else None,
+        wanted=weights_text(wanted) if routing.route is not None else None,
         backends=tuple(_backend(one, given, wanted) for one in routing.backends),
         comparison=comparison_of(given, before.comparison),
         measured_at=datetime.fromtimestamp(int(snapshot.at), UTC),
@@ -88,17 +88,13 @@ def _wanted(given: RoutingInput, before: RoutingPolicyStatus) -> Mapping[str, in
         return wanted
     told = {one.name: one.wanted_percent for one in before.backends}
     near = all(_near(points, told.get(name)) for name, points in wanted.items())
-    if near and before.weights == _text(given.now):
+    if near and before.weights == weights_text(given.now):
         return {name: told[name] or 0 for name in wanted}
     return wanted if moved(given.now, wanted) >= LEAST_MOVED else given.now
 
 
 def _near(points: int, told: int | None) -> bool:
     return told is not None and abs(points - told) < LEAST_MOVED
-
-
-def _text(weights: Mapping[str, int]) -> str:
-    return " ".join(f"{name}={points}" for name, points in weights.items())
 
 
 def _backend(one: BackendFacts, given: RoutingInput, wanted: Mapping[str, int]) -> BackendStatus:

@@ -173,5 +173,6 @@ async def _take_signals(ready: asyncio.Event, stop: asyncio.Event) -> None:
     if threading.current_thread() is not threading.main_thread():
         return
     for number in (signal.SIGINT, signal.SIGTERM):
+        # Windows' event loop has none of these; kopf does without them there as well.
         with contextlib.suppress(NotImplementedError):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)

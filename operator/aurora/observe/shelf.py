@@ -8,7 +8,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 from aurora.observe.facts import ObjectKey
 from aurora.observe.raw import name, text
 
-__all__ = ["Listed", "Shelf", "listed"]
+__all__ = ["Listed", "Shelf", "listed", "surely_newer"]
 
 Facts = TypeVar("Facts")
 
@@ -134,7 +134,7 @@ class Shelf(Generic[Facts]):
         return [
             Listed(key, entry.uid, entry.version)
             for key, entry in self._entries.items()
-            if (key, entry.uid) not in there and not _surely_newer(entry.version, version)
+            if (key, entry.uid) not in there and not surely_newer(entry.version, version)
         ]
 
     def _ungroup(self, key: ObjectKey, known: _Entry[Facts] | None) -> None:
@@ -155,7 +155,8 @@ def _newer(version: str, known: str) -> bool:
     return version != known or not version
 
 
-def _surely_newer(version: str, known: str) -> bool:
+def surely_newer(version: str, known: str) -> bool:
+    """Whether both are numbers, as of every known API server, and the first is the later."""
     return _is_number(version) and _is_number(known) and int(version) > int(known)
 
 

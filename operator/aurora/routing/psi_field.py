@@ -26,7 +26,7 @@ from typing import Any, Final, cast
 from urllib.parse import urlsplit
 
 from aurora.routing.errors import InputError
-from aurora.routing.psi_prometheus import is_prometheus, reading_of
+from aurora.routing.psi_prometheus import NAMES, is_prometheus, reading_of
 
 __all__ = ["PsiField", "PsiMetrics", "exploration_factor", "fetch_http"]
 
@@ -63,9 +63,6 @@ class PsiMetrics:
 
     def to_dict(self) -> dict[str, float | None]:
         return {"density": self.density, "coherence": self.coherence, "entropy": self.entropy}
-
-
-NAMES: Final = ("density", "coherence", "entropy")
 
 
 def _unit(value: Any) -> float | None:

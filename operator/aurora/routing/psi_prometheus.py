@@ -8,10 +8,11 @@ without the prefix) are the three. https://prometheus.io/docs/prometheus/latest/
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-__all__ = ["is_prometheus", "reading_of"]
+__all__ = ["NAMES", "is_prometheus", "reading_of"]
 
 DENSITY: Final = "density"
-KNOWN: Final = (DENSITY, "coherence", "entropy")
+NAMES: Final = (DENSITY, "coherence", "entropy")
+"""What a reading is made of."""
 
 
 def is_prometheus(answer: object) -> bool:
@@ -51,4 +52,4 @@ def _named(series: Sequence[Mapping[str, Any]]) -> Mapping[str, float]:
 def _name(one: Mapping[str, Any]) -> str:
     """What a series says; empty when its name does not tell."""
     name = str(one.get("metric", {}).get("__name__", "")).removeprefix("psi_")
-    return name if name in KNOWN else ""
+    return name if name in NAMES else ""

@@ -141,10 +141,10 @@ class Hours(Mapping[int, Row]):
         return tuple(numbers)  # type: ignore[return-value]
 
     def __getitem__(self, hour: int) -> Row:
-        begin = self._begin(hour)
-        if begin is None:
+        row = self.known(hour)
+        if row is None:
             raise KeyError(hour)
-        return self._unpacked(self._numbers[begin + 1 : begin + self.WIDTH])
+        return row
 
     def known(self, hour: int) -> Row | None:
         """The row of an hour; None where nothing is known of it, at no cost of an exception."""

@@ -10,7 +10,7 @@ from aurora.planner.route_rules import Failure
 from aurora.planner.routing.audit import violations
 from aurora.planner.routing.health import failure_of
 from aurora.planner.routing.past import BackendPast
-from aurora.planner.routing.points import points
+from aurora.planner.routing.points import completed, points
 from aurora.resources.routing_policy import RoutingPolicySpec
 from aurora.resources.routing_policy_parts import Enforcement, Strategy
 from aurora.state.routing_memory import RoutingMemory
@@ -46,6 +46,12 @@ class RoutingInput:
 
     def backend(self, name: str) -> BackendFacts:
         return next(one for one in self.backends if one.name == name)
+
+    @cached_property
+    def is_priced(self) -> bool:
+        """Whether every backend but outside providers has a price: else none can be compared."""
+        inside = [one.spec for one in self.backends if one.spec.provider is None]
+        return all(one.cost_per_replica_hour is not None for one in inside)
 
     @cached_property
     def now(self) -> dict[str, int]:
@@ -107,6 +113,12 @@ class RoutingInput:
     def open(self) -> list[BackendFacts]:
         """The backends that may get more traffic."""
         return [one for one in self.backends if one.name not in self.closed]
+
+    def spread(self, shares: Mapping[str, float]) -> dict[str, int]:
+        """Points of 100: what closed backends keep, and by the shares what is left of them."""
+        leaving = self.leaving
+        fixed = {name: 0 if name in leaving else self.now[name] for name in self.closed}
+        return completed(fixed, shares)
 
     def measured(self, one: BackendFacts, signal: Signal) -> Sample | None:
         """A reading to weigh by: whole, not of some of the pods."""

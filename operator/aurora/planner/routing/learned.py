@@ -5,13 +5,13 @@ from typing import Final
 
 from aurora.observe.backends import BackendFacts
 from aurora.observe.sample import Signal
-from aurora.planner.decision import WHOLE, Evidence
+from aurora.planner.decision import Evidence
 from aurora.planner.inputs import Doubt
 from aurora.planner.reasons import PlanReason
 from aurora.planner.routing.audit import violations
 from aurora.planner.routing.given import RoutingInput
 from aurora.planner.routing.health import reading_of
-from aurora.planner.routing.points import LEAST_MOVED, moved, points
+from aurora.planner.routing.points import LEAST_MOVED, moved
 from aurora.planner.routing.wanted import Hold, Shares, Wanted
 from aurora.routing.mixture import final_probabilities
 from aurora.routing.state_document import head
@@ -35,7 +35,7 @@ def by_learning(given: RoutingInput) -> Wanted:
     part = given.spec.learns.percent / 100
     rest = rules or learned
     mixed = {name: part * share + (1.0 - part) * rest[name] for name, share in learned.items()}
-    if _unexplored(given, mixed) and _change(given, mixed) < LEAST_MOVED:
+    if _unexplored(given, mixed) and moved(given.now, given.spread(mixed)) < LEAST_MOVED:
         message = "Backends without traffic get a little of it, to learn how they do."
         return Shares(mixed, PlanReason.EXPLORATION, message)
     return Shares(
@@ -109,12 +109,6 @@ def _unexplored(given: RoutingInput, mixed: Mapping[str, float]) -> bool:
     return least > 0 and any(
         given.now[name] < floor and 100 * share >= floor for name, share in mixed.items() if share
     )
-
-
-def _change(given: RoutingInput, mixed: Mapping[str, float]) -> int:
-    """Points that would change hands; what closed backends keep is not shared out."""
-    kept = sum(given.now[name] for name in given.closed if name not in given.leaving)
-    return moved(given.now, points(mixed, whole=WHOLE - kept))
 
 
 def _message(given: RoutingInput, memory: RoutingMemory) -> str:

@@ -60,9 +60,7 @@ def mark_of(*what: object) -> str:
 def begun(memory: RoutingMemory | None, given: RoutingInput) -> RoutingMemory:
     """What was learned so far; empty when it was learned by or for something else."""
     learning = given.spec.learns
-    inside = [one.spec for one in given.backends if one.spec.provider is None]
-    priced = all(one.cost_per_replica_hour is not None for one in inside)
-    mark = mark_of(learning.algorithm, learning.reward.to_kubernetes(), priced)
+    mark = mark_of(learning.algorithm, learning.reward.to_kubernetes(), given.is_priced)
     if memory is None or memory.mark != mark:
         return RoutingMemory(mark, learning.algorithm.value)
     return memory

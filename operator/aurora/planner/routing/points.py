@@ -6,7 +6,7 @@ from typing import Final
 
 from aurora.planner.decision import WHOLE
 
-__all__ = ["LEAST_MOVED", "moved", "points", "stepped"]
+__all__ = ["LEAST_MOVED", "completed", "moved", "points", "stepped"]
 
 LEAST_MOVED: Final = 5
 """Points below which weights that follow measurements stay: a p95 is never quite still."""
@@ -39,6 +39,12 @@ def _none_lost(made: dict[str, int], shares: Mapping[str, float]) -> dict[str, i
             made[richest] -= 1
             made[name] += 1
     return made
+
+
+def completed(fixed: Mapping[str, int], shares: Mapping[str, float]) -> dict[str, int]:
+    """Fixed points, and the others in proportion over what is left of 100."""
+    left = max(0, WHOLE - sum(fixed.values()))
+    return {**fixed, **points(shares, whole=left)}
 
 
 def stepped(now: Mapping[str, int], wanted: Mapping[str, int], most: int) -> dict[str, int]:

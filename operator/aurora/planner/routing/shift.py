@@ -4,14 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from aurora.planner.decision import WHOLE
 from aurora.planner.reasons import PlanReason
 from aurora.planner.routing.given import RoutingInput
-from aurora.planner.routing.points import LEAST_MOVED, moved, points, stepped
+from aurora.planner.routing.points import LEAST_MOVED, completed, moved, stepped
 from aurora.planner.routing.sources import SOURCES
 from aurora.planner.routing.wanted import Hold, Shares
 
-__all__ = ["LEAST_MOVED", "MEASURED_REASONS", "Step", "away", "goal", "towards"]
+__all__ = ["MEASURED_REASONS", "Step", "away", "goal", "towards"]
 
 PROBE_POINTS: Final = 5
 """The first weight of a backend that failed within the last day."""
@@ -39,7 +38,7 @@ def away(given: RoutingInput) -> dict[str, int] | None:
     if not failing or not takers:
         return None
     kept = {n: p for n, p in given.now.items() if n not in failing and n not in takers}
-    return _whole({**dict.fromkeys(failing, 0), **kept}, takers)
+    return completed({**dict.fromkeys(failing, 0), **kept}, takers)
 
 
 def _takers(given: RoutingInput) -> dict[str, float]:
@@ -61,8 +60,7 @@ def goal(given: RoutingInput) -> tuple[dict[str, int], Shares] | Hold:
     wanted = SOURCES[given.spec.strategy](given)
     if isinstance(wanted, Hold):
         return wanted
-    fixed = {n: 0 if n in given.leaving else given.now[n] for n in given.closed}
-    found = _whole(fixed, wanted.shares)
+    found = given.spread(wanted.shares)
     return (found, wanted) if any(found.values()) else Hold("No backend can take traffic.")
 
 
@@ -92,9 +90,3 @@ def _probing(given: RoutingInput, wanted: Mapping[str, int]) -> dict[str, int]:
             made[name] -= over
             made[holder] += over
     return made
-
-
-def _whole(fixed: Mapping[str, int], shares: Mapping[str, float]) -> dict[str, int]:
-    """Fixed points, and the others in proportion over what is left of 100."""
-    left = max(0, WHOLE - sum(fixed.values()))
-    return {**fixed, **points(shares, whole=left)}

@@ -110,8 +110,7 @@ def _pods_per_request(read: dict[str, _Read]) -> float:
 
 
 def _cost(given: RoutingInput, name: str) -> float:
-    """Price of a pod second; 0 where not every backend has a price: it cannot be compared."""
-    inside = [one.spec for one in given.backends if one.spec.provider is None]
-    if any(one.cost_per_replica_hour is None for one in inside):
+    """Price of a pod second; 0 where not every backend has a price."""
+    if not given.is_priced:
         return 0.0
     return float(given.backend(name).spec.cost_per_replica_hour or 0) / 3600.0
