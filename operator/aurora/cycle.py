@@ -111,6 +111,8 @@ class Cycle:
         leads = self.parts.leads()
         if leads:
             await self._lead(snapshot, states)
+        else:
+            self.parts.followup.stand_down()
         with self._timed("remember"):
             if leads:  # a spare that shares the records would write everything twice
                 await self.parts.keeper.keep(snapshot, states, self.memories)

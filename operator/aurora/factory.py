@@ -160,6 +160,7 @@ def _cycle(  # noqa: PLR0913 - the process's resources, all by name
     )
     followup = FollowUp(
         dispatcher=Dispatcher(book, effects, keepsakes, Records(store)),
+        keepsakes=keepsakes,
         book=book,
         restorer=Restorer(client, writer, effects),
         keeper=keeper,

@@ -1,6 +1,7 @@
 """What tells of a decision is written later when it cannot be written at once."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -82,3 +83,24 @@ async def test_one_that_gets_no_answer_lets_the_others_wait(tmp_path: Path) -> N
     for name in names:
         found = world.cluster.peek(Ref(DEPLOYMENT, NAMESPACE, name))
         assert LAST_DECISION_ANNOTATION in found["metadata"]["annotations"]
+
+
+async def test_what_was_owed_is_forgotten_once_another_process_leads(tmp_path: Path) -> None:
+    world, leads = World(tmp_path), [True]
+    world.deploy(replicas=2)
+    world.served["llama"].load = 8.0
+    world.apply_model(scaling={"minReplicas": 3})
+    world.cluster.deny = refusing(UnavailableError("down"), 99, [])
+    async with operator(world) as run:
+        run.cycle.parts = replace(run.cycle.parts, leads=lambda: leads[0])
+        await run.until("Verifying", action="SCALE")
+        leads[0] = False
+        await run.cycles()
+        target = world.cluster.peek(TARGET)
+        target["metadata"].setdefault("annotations", {})[LAST_DECISION_ANNOTATION] = "later"
+        world.cluster.put(DEPLOYMENT, target)
+        world.cluster.deny = lambda _verb, _ref: None
+        leads[0] = True
+        await run.cycles()
+    annotations = world.cluster.peek(TARGET)["metadata"]["annotations"]
+    assert annotations[LAST_DECISION_ANNOTATION] == "later"

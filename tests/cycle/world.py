@@ -473,6 +473,7 @@ async def _cycle(
     )
     followup = FollowUp(
         dispatcher=Dispatcher(book, effects, keepsakes, Records(store)),
+        keepsakes=keepsakes,
         book=book,
         restorer=Restorer(cluster, writer, effects),
         keeper=keeper,

@@ -82,10 +82,6 @@ class Dispatcher:
             await self._keepsakes.notify(found)
         return found
 
-    async def catch_up(self) -> None:
-        """Write what tells of earlier decisions and could not be written then."""
-        await self._keepsakes.catch_up()
-
     async def retell(self, found: DecisionObject) -> None:
         """Tell people again of an alert that still holds."""
         await self._keepsakes.tell(

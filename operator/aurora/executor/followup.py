@@ -16,6 +16,7 @@ from aurora.errors import ClusterError
 from aurora.executor.book import DecisionBook
 from aurora.executor.dispatch import Dispatcher
 from aurora.executor.entries import entry_of
+from aurora.executor.keepsakes import Keepsakes
 from aurora.executor.lanes import in_lanes
 from aurora.executor.lifecycle import Due, Next, Step, approvals_by_decision, next_step
 from aurora.executor.originals import adopted_floor
@@ -56,6 +57,7 @@ class FollowUp:
         self,
         *,
         dispatcher: Dispatcher,
+        keepsakes: Keepsakes,
         book: DecisionBook,
         restorer: Restorer,
         keeper: MemoryKeeper,
@@ -64,6 +66,7 @@ class FollowUp:
         telemetry: Telemetry,
     ) -> None:
         self._dispatcher = dispatcher
+        self._keepsakes = keepsakes
         self._book = book
         self._restorer = restorer
         self._keeper = keeper
@@ -76,7 +79,7 @@ class FollowUp:
         """Take every open Decision one step further; returns the Decisions as they stand then."""
         self._ledger = ledger
         await self._tell_reverts(snapshot, ledger)
-        await self._dispatcher.catch_up()
+        await self._keepsakes.catch_up()
         await self._restorer.restore_deleted(snapshot)
         decisions = dict(snapshot.decisions)
         for together, due in groupby(self._due(snapshot, states), lambda one: one.together):
@@ -86,6 +89,10 @@ class FollowUp:
             for one in due:
                 await self._one(one, snapshot, states, decisions)
         return decisions
+
+    def stand_down(self) -> None:
+        """Forget what was left to write: this process does not lead in this cycle."""
+        self._keepsakes.stand_down()
 
     def _due(self, snapshot: FleetSnapshot, states: States) -> Iterator[Due]:
         approvals = approvals_by_decision(snapshot.approvals)

@@ -145,6 +145,10 @@ class Keepsakes:
             return True
         return True
 
+    def stand_down(self) -> None:
+        """Owe nothing any more: whoever leads now may have told of later decisions there."""
+        self._owed.clear()
+
     async def tell(self, found: DecisionObject, *, reason: str, note: str, warning: bool) -> None:
         """Record an Event about the ModelDeployment, related to the Decision."""
         namespace = found.metadata.namespace
