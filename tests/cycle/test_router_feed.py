@@ -8,7 +8,7 @@ import pytest
 
 from aurora.errors import ForbiddenError
 from aurora.kube.kinds import CONFIG_MAP, ROUTING_POLICY, Ref
-from aurora.resources import RoutingPolicy, find_condition
+from aurora.resources import Condition, RoutingPolicy, find_condition
 from aurora.router.policy import read_policy
 from aurora.router.service import Router
 from aurora.router.settings import RouterSettings
@@ -65,10 +65,19 @@ def writes(world: World) -> int:
     return sum(1 for one in world.cluster.writes if one[1].endswith(NAME))
 
 
-def told(world: World, type_: str = "RoutersFed") -> tuple[str, str]:
+def condition(world: World, type_: str) -> Condition | None:
     policy = RoutingPolicy.parse(world.cluster.all_of(ROUTING_POLICY)[0])
-    found = find_condition(policy.status.conditions, type_)
+    return find_condition(policy.status.conditions, type_)
+
+
+def told(world: World, type_: str = "RoutersFed") -> tuple[str, str]:
+    found = condition(world, type_)
     return (found.status.value, found.reason) if found is not None else ("", "")
+
+
+def message(world: World) -> str:
+    found = condition(world, "RoutersFed")
+    return found.message if found is not None else ""
 
 
 async def test_a_router_reads_what_the_operator_writes(tmp_path: Path) -> None:
@@ -229,19 +238,23 @@ async def test_what_the_policy_learned_is_where_routers_begin(tmp_path: Path) ->
     router.close()
 
 
-async def test_a_right_that_is_missing_is_told_and_tried_again(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "why", ["configmaps is forbidden", "exceeded quota: small", "HTTP 422: data is too long"]
+)
+async def test_a_write_that_is_refused_is_told_and_tried_again(tmp_path: Path, why: str) -> None:
     world = fed(tmp_path)
     refused = []
 
     def deny(verb: str, ref: Ref) -> None:
         if ref.kind == CONFIG_MAP:
             refused.append(verb)
-            raise ForbiddenError("configmaps is forbidden")
+            raise ForbiddenError(why)
 
     world.cluster.deny = deny
     async with operator(world) as op:
         await op.cycles(4)
         assert told(world) == ("False", "PermissionDenied")
+        assert message(world).startswith(why), "what the API server says comes first"
         assert refused == ["create"], "not in every cycle"
         world.cluster.deny = lambda *_: None
         await op.cycles(5)

@@ -142,7 +142,7 @@ class RouterFeed:
                 try:
                     await self._one(key, asked)
                 except ForbiddenError as error:
-                    why = f"Set routers.enabled in the chart: {error}"
+                    why = f"{error} (if a right is missing: set routers.enabled in the chart)"
                     refused = _fact(ConditionStatus.FALSE, Reason.PERMISSION_DENIED, why)
                     self._known[key] = _Fed(None, asked.now, refused=refused)
                 except (ConflictError, NotFoundError):
