@@ -4,12 +4,13 @@ Reading and auditing a fleet takes longer than a decision; tenants with limits o
 lists of providers in turn, find theirs again.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from aurora.routing.admission import Fleet, Providers
 from aurora.routing.contract import Arms
-from aurora.routing.types import Constraints
+from aurora.routing.errors import InputError
+from aurora.routing.types import Constraints, ProviderState
 
 __all__ = ["Fleets"]
 
@@ -39,9 +40,9 @@ class Fleets:
         """The fleet of these candidates; the same object while it is remembered.
 
         Raises:
-            InputError: a provider or constraint is wrong.
+            InputError: a provider or constraint is wrong, or there is no list of providers.
         """
-        given = providers if isinstance(providers, tuple) else tuple(providers)
+        given = providers if isinstance(providers, tuple) else _listed(providers)
         known = self._known
         found = next((fleet for fleet in known if fleet.same(given, constraints)), None)
         if found is not None:
@@ -53,3 +54,9 @@ class Fleets:
         kept = min(FLEETS_LIMIT, FLEETS_PROVIDERS_LIMIT // (len(given) + 1)) - 1
         self._known = [made, *known[: max(kept, 0)]]
         return made
+
+
+def _listed(providers: Providers) -> tuple[ProviderState | Mapping[str, Any], ...]:
+    if not isinstance(providers, Iterable):
+        raise InputError(f"providers must be a list, not {providers!r}; give the candidates")
+    return tuple(providers)

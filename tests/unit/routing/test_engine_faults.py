@@ -54,6 +54,14 @@ def test_unusable_figures_change_nothing_and_may_be_corrected(figures: tuple) ->
     assert routing.feedback(told["decision_id"], True, 1.0, 500.0) == pytest.approx(8.0)
 
 
+@pytest.mark.parametrize("providers", [None, 5])
+def test_no_list_of_providers_is_refused_in_words(providers: Any) -> None:
+    routing = engine()
+    with pytest.raises(InputError, match="providers must be a list"):
+        routing.decide(CONTEXT, providers)
+    assert routing.get_status()["executor"]["pending_feedback"] == 0
+
+
 @pytest.mark.parametrize("success", ["no", None, 2, math.nan])
 def test_a_success_that_is_neither_true_nor_false_changes_nothing(success: Any) -> None:
     routing = engine()
