@@ -95,7 +95,7 @@ class RouterFeed:
         self._client, self._writer, self._telemetry = client, writer, telemetry
         self._known: dict[ObjectKey, _Fed] = {}
 
-    async def write(self, snapshot: FleetSnapshot, learned: Learned = lambda _: None) -> None:
+    async def write(self, snapshot: FleetSnapshot, learned: Learned) -> None:
         """Bring every ConfigMap that differs up to date.
 
         Args:

@@ -14,6 +14,7 @@ from aurora.router.server import RouterApi
 from aurora.router.service import Router
 from aurora.router.settings import RouterSettings
 from aurora.router.telemetry import RouterMetrics
+from aurora.routing import InputError
 
 Client = TestClient[Any, Any]
 ARMS = [{"provider_id": "good"}, {"provider_id": "bad"}]
@@ -171,7 +172,7 @@ def test_rules_are_conditions_on_the_request() -> None:
 
 def test_rules_that_cannot_be_read_leave_the_policy_before_in_force() -> None:
     router = router_for()
-    with pytest.raises(Exception, match="rule 1"):
+    with pytest.raises(InputError, match="rule 1"):
         router.adopt(Policy(experiment=Experiment(percent=50.0, rules=({"use": []},))))
     assert router.policy.experiment is None
     assert router.decide({})[0] in {"good", "bad"}
