@@ -3,9 +3,11 @@
 An exporter on loopback shows what the pods of a vLLM fleet show: two pods a model with vLLM's three
 histograms (64 buckets), its counters and gauges, HTTP requests, container and GPU metrics, about
 100 series a pod. Prometheus scrapes it every 15 s; then the operator's own client asks the
-operator's own queries. Told are the time and size of each, and Prometheus' own CPU and memory.
+operator's own queries. Told are the time and size of each, and Prometheus' own CPU and memory. With
+`--recorded` Prometheus evaluates the recording rules of `aurora recording-rules` meanwhile, and the
+operator reads those.
 
-    python -m bench.prometheus [--models 1000] [--scrapes 8] [--output json]
+    python -m bench.prometheus [--models 1000] [--scrapes 8] [--recorded] [--output json]
 """
 
 import argparse
@@ -14,6 +16,7 @@ import json
 import os
 import tempfile
 import time
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -24,8 +27,13 @@ from bench.capacity_accuracy import E2E_BUCKETS, TPOT_BUCKETS, TTFT_BUCKETS
 from bench.processes import cpu_s, rss_mb
 
 from aurora.observe.prometheus import PrometheusClient, PrometheusSettings
-from aurora.observe.queries import MetricsSettings, Source
-from aurora.observe.queries.fleet import fleet_queries
+from aurora.observe.queries import (
+    MetricsSettings,
+    Source,
+    fleet_queries,
+    recorded_queries,
+    rule_groups,
+)
 from aurora.observe.reader import MetricsReader
 from aurora.observe.sample import Sample, Signal
 from aurora.observe.view import Wanted
@@ -104,11 +112,12 @@ class SlowPrometheus(Prometheus):
         self.process.send_signal(1)  # SIGHUP: read the configuration again
 
 
-async def asked(url: str, models: int, pid: int) -> dict[str, Any]:
-    settings = MetricsSettings(window_s=120, stale_after_s=90, remember_s=600)
+async def asked(url: str, models: int, pid: int, settings: MetricsSettings) -> dict[str, Any]:
     client = PrometheusClient(PrometheusSettings(url, query_timeout_s=120.0, deadline_s=600.0))
     spaces = sorted({one.namespace for one in bigfleet.named(models)})
     queries = fleet_queries(settings, sorted(SOURCES), namespaces=spaces)
+    if settings.recorded:
+        queries |= recorded_queries(settings, queries, spaces)
     each: dict[str, Any] = {}
     for name, text in queries.items():
         cpu, began = cpu_s(pid), time.perf_counter()
@@ -138,10 +147,23 @@ async def asked(url: str, models: int, pid: int) -> dict[str, Any]:
     return {"each": each, "together": total}
 
 
-def measure(models: int, scrapes: int) -> dict[str, Any]:
+def groups_of_rules(server: Prometheus) -> list[dict[str, Any]]:
+    with urllib.request.urlopen(f"{server.url}/api/v1/rules", timeout=30) as answer:
+        groups: list[dict[str, Any]] = json.load(answer)["data"]["groups"]
+    return groups
+
+
+def evaluated(server: Prometheus) -> bool:
+    """Whether each rule was evaluated once."""
+    return not any(one["lastEvaluation"].startswith("0001") for one in groups_of_rules(server))
+
+
+def measure(models: int, scrapes: int, *, recorded: bool) -> dict[str, Any]:
+    settings = MetricsSettings(window_s=120, stale_after_s=90, remember_s=600, recorded=recorded)
     fleet, exporters = Fleet(models), Exporters()
     with tempfile.TemporaryDirectory() as folder:
-        server = SlowPrometheus(Path(folder))
+        rules: dict[str, object] | None = {"groups": rule_groups(settings)} if recorded else None
+        server = SlowPrometheus(Path(folder), rules=rules)
         for number in range(len(fleet.pages)):
             exporters.pages[f"page-{number}"] = lambda number=number: fleet.page(number)  # type: ignore[misc]
             server.add(exporters.address, f"page-{number}")
@@ -152,27 +174,31 @@ def measure(models: int, scrapes: int) -> dict[str, Any]:
             whole = f"count(count_over_time(vllm:num_requests_running[1h]) >= {scrapes})"
             goal = bigfleet.PODS * models
             wait_until(lambda: (server.query(whole) or 0) >= goal, 1800.0, "enough was scraped")
-            found = asyncio.run(asked(server.url, models, pid))
+            if recorded:
+                wait_until(lambda: evaluated(server), 300.0, "the rules were evaluated")
+            found = asyncio.run(asked(server.url, models, pid, settings))
+            took = {one["name"]: round(one["evaluationTime"], 2) for one in groups_of_rules(server)}
         finally:
             server.stop()
             exporters.close()
-    load = {"load_average": os.getloadavg()[0]}
-    return {"models": models, "series": fleet.series, **found, **load}
+    found |= {"rules_s": took, "load_average": os.getloadavg()[0]}
+    return {"models": models, "series": fleet.series, **found}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--models", type=int, default=1000)
     parser.add_argument("--scrapes", type=int, default=8, help="that the window has to hold")
+    parser.add_argument("--recorded", action="store_true", help="through recording rules")
     parser.add_argument("--output", choices=("table", "json"), default="table")
     arguments = parser.parse_args()
-    result = measure(arguments.models, arguments.scrapes)
+    result = measure(arguments.models, arguments.scrapes, recorded=arguments.recorded)
     if arguments.output == "json":
         print(json.dumps(result))
         return
     for name, one in result["each"].items():
         print(f"{name:12} {one}")
-    print(result["together"], f"{result['series']} series")
+    print(result["together"], f"{result['series']} series", result["rules_s"])
 
 
 if __name__ == "__main__":

@@ -100,6 +100,10 @@ COMMANDS: Final[Mapping[str, Lazy]] = {
         "Run the operator: watch, decide, act, measure, undo. Settings are AURORA_... variables.",
         partial(_attribute, "aurora.operator_cli", "operator"),
     ),
+    "recording-rules": Lazy(
+        "Print the recording rules that AURORA_RECORDING_RULES=true lets the operator read.",
+        partial(_attribute, "aurora.operator_cli", "recording_rules"),
+    ),
     "uninstall": Lazy(
         "Give every target back as it was found, by deletionPolicy, and take our finalizers off.",
         partial(_attribute, "aurora.operator_cli", "uninstall"),

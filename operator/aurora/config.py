@@ -103,6 +103,8 @@ class Settings(BaseSettings):
     """How far back rates and percentiles look; at least four scrape intervals."""
     metrics_stale_seconds: float = Field(default=90.0, ge=5.0, le=3600.0)
     """A newest raw sample older than this makes a reading Stale."""
+    recording_rules: bool = False
+    """Read rates and percentiles from the recording rules that `aurora recording-rules` prints."""
     allow_custom_queries: bool = False
     """Whether ModelDeployments may bring their own PromQL."""
 

@@ -168,7 +168,9 @@ def _cycle(  # noqa: PLR0913 - the process's resources, all by name
         guardrails=guardrails,
         telemetry=telemetry,
     )
-    reader = MetricsReader(source, _metrics(settings), allow_custom=settings.allow_custom_queries)
+    reader = MetricsReader(
+        source, metrics_settings(settings), allow_custom=settings.allow_custom_queries
+    )
     return Cycle(
         Parts(
             observer=Observer(
@@ -250,12 +252,13 @@ def _rights(settings: Settings) -> Rights:
     return Rights({Action(name): frozenset(where) for name, where in settings.actions.items()})
 
 
-def _metrics(settings: Settings) -> MetricsSettings:
+def metrics_settings(settings: Settings) -> MetricsSettings:
     stale = round(settings.metrics_stale_seconds)
     return MetricsSettings(
         window_s=round(settings.metrics_window_seconds),
         stale_after_s=stale,
         remember_s=max(600, stale),
+        recorded=settings.recording_rules,
     )
 
 

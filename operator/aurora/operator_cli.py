@@ -1,4 +1,4 @@
-"""`aurora operator` and `aurora uninstall`."""
+"""`aurora operator`, `aurora recording-rules` and `aurora uninstall`."""
 
 import asyncio
 from pathlib import Path
@@ -11,8 +11,9 @@ from aurora.collector import spare_the_collector
 from aurora.config import Settings
 from aurora.errors import ClusterError
 from aurora.heap import keep_the_heap_small
+from aurora.resources.generate import to_yaml
 
-__all__ = ["operator", "uninstall"]
+__all__ = ["operator", "recording_rules", "uninstall"]
 
 log = structlog.get_logger(__name__)
 
@@ -69,6 +70,30 @@ async def _operate(settings: Settings) -> None:
         await run_operator(
             parts.client, parts.fleet, parts.cycle.run, options=options, lease=parts.lease
         )
+
+
+def recording_rules(
+    plain: Annotated[
+        bool, typer.Option("--plain", help="A rule file of Prometheus instead of a PrometheusRule.")
+    ] = False,
+) -> None:
+    """Print the recording rules that AURORA_RECORDING_RULES=true lets the operator read.
+
+    They follow from the AURORA_METRICS_... settings: run it where the operator runs.
+    """
+    from aurora.factory import metrics_settings
+    from aurora.observe.queries import rule_groups
+
+    settings = Settings.load()
+    rules = {"groups": rule_groups(metrics_settings(settings))}
+    metadata = {"name": "aurora-recording", "namespace": settings.namespace}
+    wrapped = {
+        "apiVersion": "monitoring.coreos.com/v1",
+        "kind": "PrometheusRule",
+        "metadata": metadata,
+        "spec": rules,
+    }
+    typer.echo(to_yaml(rules if plain else wrapped), nl=False)
 
 
 def uninstall(

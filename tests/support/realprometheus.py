@@ -84,6 +84,7 @@ class Prometheus:
 
     folder: Path
     targets: list[dict[str, object]] = field(default_factory=list)
+    rules: dict[str, object] | None = None
     port: int = field(default_factory=free_port)
     process: subprocess.Popen[bytes] | None = None
 
@@ -102,12 +103,15 @@ class Prometheus:
 
     def start(self) -> None:
         (self.folder / "targets.json").write_text(json.dumps(self.targets))
-        config = {
+        config: dict[str, object] = {
             "global": {"scrape_interval": "1s", "scrape_timeout": "1s"},
             "scrape_configs": [
                 {"job_name": "pods", "file_sd_configs": [{"files": ["targets.json"]}]}
             ],
         }
+        if self.rules is not None:
+            (self.folder / "rules.yml").write_text(yaml.safe_dump(self.rules))
+            config["rule_files"] = ["rules.yml"]
         (self.folder / "prometheus.yml").write_text(yaml.safe_dump(config))
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(

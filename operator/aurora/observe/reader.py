@@ -9,6 +9,7 @@ from aurora.observe.plain import read_signals
 from aurora.observe.queries.fleet import fleet_queries
 from aurora.observe.queries.preset import Batch, Source
 from aurora.observe.queries.promql import workload_key, workload_of
+from aurora.observe.queries.recording import recorded_answers, recorded_queries
 from aurora.observe.queries.settings import MetricsSettings
 from aurora.observe.readings import Terms, read_pod
 from aurora.observe.sample import Gap, Missing, Reading, Signal
@@ -63,7 +64,12 @@ class MetricsReader:
             per_pod=sorted(key for key, want in wanted.items() if want.per_pod)[:_MAX_PER_POD],
             named=sorted(key for key, want in wanted.items() if want.names),
         )
+        if self._settings.recorded:
+            spaces = [namespace for namespace, _ in wanted]
+            requests |= recorded_queries(self._settings, requests, spaces)
         answers = await self._source.fetch(requests | plan.requests())
+        if self._settings.recorded:
+            answers |= recorded_answers(answers, self._settings)
         facts = _source_facts(answers)
         presets = {name: answers.pop(name) for name in requests}
         table = await asyncio.to_thread(tabulate, presets, self._settings)

@@ -37,6 +37,14 @@ class _Dumper(yaml.SafeDumper):
         del data
         return True
 
+    def represent_text(self, data: str) -> yaml.ScalarNode:
+        """Several lines as a block, as a person would write them."""
+        style = "|" if "\n" in data else None
+        return self.represent_scalar("tag:yaml.org,2002:str", data, style)
+
+
+_Dumper.add_representer(str, _Dumper.represent_text)
+
 
 def to_yaml(*documents: dict[str, Any]) -> str:
     """Return the documents as readable YAML without anchors."""

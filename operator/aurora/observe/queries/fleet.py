@@ -29,6 +29,7 @@ __all__ = [
     "route",
     "samples_tag",
     "signal_tag",
+    "within",
 ]
 
 MAX_PRESET_QUERIES = 10
@@ -90,9 +91,13 @@ class _Scope:
     namespaces: tuple[str, ...]
 
     def frame(self, preset: Preset) -> Frame:
-        frame = preset.frame(self.settings)
-        wide = not self.namespaces or len(self.namespaces) > _MAX_NAMESPACES
-        return frame if wide else frame.within(self.namespaces)
+        return within(preset.frame(self.settings), self.namespaces)
+
+
+def within(frame: Frame, namespaces: Sequence[str]) -> Frame:
+    """These namespaces only, unless they are too many for a matcher; none is all of them."""
+    wide = not namespaces or len(namespaces) > _MAX_NAMESPACES
+    return frame if wide else frame.within(namespaces)
 
 
 def fleet_queries(

@@ -30,6 +30,7 @@ class MetricsSettings:
             intervals, so that one lost scrape is no alarm.
         remember_s: how long a workload whose series stopped is told apart (Stale) from one that
             never had any (NoData).
+        recorded: rates and percentiles are read from recording rules (`queries.recording`).
     """
 
     labels: LabelNames = field(default_factory=LabelNames)
@@ -40,6 +41,7 @@ class MetricsSettings:
     window_s: int = 120
     stale_after_s: int = 90
     remember_s: int = 600
+    recorded: bool = False
 
     def __post_init__(self) -> None:
         if min(self.window_s, self.stale_after_s) < 1:
