@@ -1,6 +1,5 @@
 """Decisions as rows of the record store. Losing the store stops no protection and no undo."""
 
-from collections.abc import Awaitable
 from typing import Any
 
 import structlog
@@ -8,6 +7,7 @@ import structlog
 from aurora.critic.chain import risk_of
 from aurora.critic.verdict import Approved, Verdict
 from aurora.errors import StoreError
+from aurora.executor.gathering import Gathering, Row
 from aurora.executor.projections import first_phase
 from aurora.memory.outcome import Outcome
 from aurora.planner.cases import CaseFeatures
@@ -33,7 +33,7 @@ class Records:
     """
 
     def __init__(self, store: Store) -> None:
-        self._store = store
+        self._gathering = Gathering(store)
         self.failure = ""
 
     async def decided(  # noqa: PLR0913 - one row, all by name
@@ -76,14 +76,12 @@ class Records:
             case_text=text,
             state=_state(state),
         )
-        await self._keep(self._store.record_decision(row))
-        await self.entered(decision.id, first_phase(verdict), at=decision.decided_at)
+        phase = first_phase(verdict).value
+        await self._keep(row, TransitionRow(decision.id, phase, decision.decided_at, ""))
 
     async def entered(self, decision: str, phase: Phase, *, at: float, detail: str = "") -> None:
         """Keep that a decision entered a phase."""
-        await self._keep(
-            self._store.record_transition(TransitionRow(decision, phase.value, at, detail))
-        )
+        await self._keep(TransitionRow(decision, phase.value, at, detail))
 
     async def measured(self, decision: str, outcome: Outcome) -> None:
         """Keep what measurement said."""
@@ -97,11 +95,11 @@ class Records:
             unit=outcome.unit,
             message=outcome.message,
         )
-        await self._keep(self._store.record_outcome(row))
+        await self._keep(row)
 
-    async def _keep(self, writing: Awaitable[None]) -> None:
+    async def _keep(self, *rows: Row) -> None:
         try:
-            await writing
+            await self._gathering.keep(rows)
         except StoreError as error:
             if str(error) != self.failure:
                 log.warning("a record was not kept", why=str(error))

@@ -87,17 +87,24 @@ class Store:
         with storing(self._where):
             await self._engine.dispose()
 
+    async def record(self, rows: Sequence[DecisionRow | TransitionRow | OutcomeRow]) -> None:
+        """Keep rows of any of the three kinds in one transaction: all of them or none.
+
+        A row costs little in it, and a transaction of its own many times as much.
+        """
+        await self._write(writing.add_rows, rows)
+
     async def record_decision(self, row: DecisionRow) -> None:
         """Keep a decision. Repeating it is no error, and adds a uid that was unknown."""
-        await self._write(writing.add_decision, row)
+        await self._write(writing.add_rows, [row])
 
     async def record_transition(self, row: TransitionRow) -> None:
         """Add a phase that a decision entered. Repeating the same is no error."""
-        await self._write(writing.add_transition, row)
+        await self._write(writing.add_rows, [row])
 
     async def record_outcome(self, row: OutcomeRow) -> None:
         """Keep a decision's outcome; the first one recorded stays."""
-        await self._write(writing.add_outcome, row)
+        await self._write(writing.add_rows, [row])
 
     async def record_states(self, batch: Sequence[StateRow]) -> None:
         """Keep snapshots; one of the same model and time is there already and stays."""

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import fields
 from itertools import islice
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from sqlalchemy import Connection, Table, select
 from sqlalchemy.dialects import postgresql, sqlite
@@ -19,7 +19,7 @@ from aurora.store.tables import (
     transitions,
 )
 
-__all__ = ["CHUNK", "add_decision", "add_outcome", "add_states", "add_transition", "put_memory"]
+__all__ = ["CHUNK", "add_rows", "add_states", "put_memory"]
 
 CHUNK = 500
 """Rows a transaction writes at most, so that no other reader or writer waits long."""
@@ -38,26 +38,35 @@ def chunks(rows: Sequence[_T]) -> Iterator[tuple[_T, ...]]:
         yield part
 
 
-def add_decision(connection: Connection, row: DecisionRow) -> None:
+def add_rows(
+    connection: Connection, rows: Sequence[DecisionRow | TransitionRow | OutcomeRow]
+) -> None:
+    """Insert rows of any of the three kinds, decisions first; one statement for each kind."""
+    for kind, add in _ADDING.items():
+        values = [_values(row) for row in rows if type(row) is kind]
+        if values:
+            connection.execute(add(connection), values)
+
+
+def _decisions(connection: Connection) -> sqlite.Insert:
     """Insert once; a repetition only tells the uid that was not known before."""
-    statement = _insert(connection, decisions).values(_values(row))
-    connection.execute(
-        statement.on_conflict_do_update(
-            index_elements=["id"],
-            set_={"uid": statement.excluded.uid, "name": statement.excluded.name},
-            where=decisions.c.uid == "",
-        ),
+    statement = _insert(connection, decisions)
+    return statement.on_conflict_do_update(
+        index_elements=["id"],
+        set_={"uid": statement.excluded.uid, "name": statement.excluded.name},
+        where=decisions.c.uid == "",
     )
 
 
-def add_transition(connection: Connection, row: TransitionRow) -> None:
-    connection.execute(
-        _insert(connection, transitions).values(_values(row)).on_conflict_do_nothing(),
-    )
+def _transitions(connection: Connection) -> sqlite.Insert:
+    return _insert(connection, transitions).on_conflict_do_nothing()
 
 
-def add_outcome(connection: Connection, row: OutcomeRow) -> None:
-    connection.execute(_insert(connection, outcomes).values(_values(row)).on_conflict_do_nothing())
+def _outcomes(connection: Connection) -> sqlite.Insert:
+    return _insert(connection, outcomes).on_conflict_do_nothing()
+
+
+_ADDING: Final = {DecisionRow: _decisions, TransitionRow: _transitions, OutcomeRow: _outcomes}
 
 
 def add_states(connection: Connection, rows: Sequence[StateRow]) -> None:
