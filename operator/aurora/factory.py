@@ -156,6 +156,7 @@ def _cycle(  # noqa: PLR0913 - the process's resources, all by name
         events,
         notifier,
         seen=lambda kind, body: fleet.apply_event(kind, "MODIFIED", body),
+        known=fleet.subject,
         patches_deployments=lambda place: guardrails.rights.cover(Action.CACHE, place),
     )
     followup = FollowUp(

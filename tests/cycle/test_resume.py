@@ -104,7 +104,7 @@ STORIES = {
 def effects(world: World) -> list[tuple[str, str]]:
     """Writes to objects of other people, annotations aside."""
     return [
-        (name, touched)
+        (name, touched.partition(",/metadata/annotations")[0])
         for verb, name, touched in world.writes()
         if touched.startswith("/spec") and verb == "patch"
     ]

@@ -100,7 +100,7 @@ async def test_statuses_are_written_together_and_not_made_ahead_of_it(
 
     async def writes(ref: Ref, patch: Any, **more: Any) -> Any:
         nonlocal here, written
-        if ref.kind == MODEL_DEPLOYMENT:
+        if ref.kind == MODEL_DEPLOYMENT and more.get("subresource"):
             here += 1
             if here == PARALLEL_WRITES:
                 full.set()

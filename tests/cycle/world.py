@@ -470,6 +470,7 @@ async def _cycle(
         events,
         world.people,
         seen=lambda kind, body: fleet.apply_event(kind, "MODIFIED", body),
+        known=fleet.subject,
     )
     followup = FollowUp(
         dispatcher=Dispatcher(book, effects, keepsakes, Records(store)),

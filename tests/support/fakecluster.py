@@ -20,6 +20,9 @@ from aurora.kube.transport import REQUEST_TIMEOUT_S
 __all__ = ["FakeCluster", "KilledError", "Write", "patched"]
 
 
+_GUARDS = ("uid", "resourceVersion")
+
+
 class KilledError(BaseException):
     """The process ended here; as a real end, it is no Exception that anybody catches."""
 
@@ -178,12 +181,13 @@ class FakeCluster:
         self._before("patch", ref)
         found = self._need(ref)
         guard = patch.get("metadata", {})
-        for name in ("uid", "resourceVersion"):
+        for name in _GUARDS:
             if name in guard and guard[name] != found["metadata"][name]:
                 raise ConflictError(f"{ref} changed")
         wanted = {k: v for k, v in patch.items() if not subresource or k == subresource}
         after = merged(found, wanted)
-        touched = f"/{subresource}:{_phase(after)}" if subresource else "merge"
+        fields = ",".join(f"/metadata/{name}" for name in guard if name not in _GUARDS)
+        touched = f"/{subresource}:{_phase(after)}" if subresource else f"merge{fields}"
         return self._wrote("patch", ref, touched, self._store(ref.kind, ref, after))
 
     async def apply(

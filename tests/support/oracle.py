@@ -163,15 +163,15 @@ def undo_hint_first(calls: Sequence[Call]) -> None:
 
 
 def _originals(call: Call) -> list[Object]:
-    """The old values that a patch of a ModelDeployment keeps."""
-    if call.resource != "modeldeployments" or not isinstance(call.body, list):
+    """The old values that a patch of a ModelDeployment keeps; guarded, as it replaces lists."""
+    if call.resource != "modeldeployments" or not isinstance(call.body, dict):
         return []
-    found: list[Object] = []
-    for one in call.body:
-        if one["op"] in {"add", "replace"} and "original" in json.dumps([one["path"], one]):
-            value = one["value"]
-            text = value.get("aurora.dev/original", "[]") if isinstance(value, dict) else value
-            found += json.loads(text) if isinstance(text, str) else []
+    metadata = call.body.get("metadata", {})
+    text = metadata.get("annotations", {}).get("aurora.dev/original")
+    if call.verb != "patch" or call.subresource or text is None:
+        return []
+    assert {"uid", "resourceVersion"} <= metadata.keys(), f"unguarded: {call}"
+    found: list[Object] = json.loads(text)
     return found
 
 

@@ -9,6 +9,7 @@ from aurora.errors import ConflictError, UnavailableError
 from aurora.executor.changes import Change
 from aurora.executor.plan import status_changes
 from aurora.executor.projections import decision_manifest, first_phase, timestamp
+from aurora.executor.subjects import guard_of
 from aurora.kube.client import KubeClient
 from aurora.kube.kinds import DECISION, Ref, ref_of
 from aurora.kube.writer import Writer
@@ -91,7 +92,7 @@ class DecisionBook:
     async def _write(self, found: DecisionObject, status: Mapping[str, Any]) -> DecisionObject:
         ref = Ref(DECISION, found.metadata.namespace, found.metadata.name)
         try:
-            written = await self._writer.patch_status(ref, status, found=found.to_kubernetes())
+            written = await self._writer.patch_status(ref, status, found=guard_of(found))
         except UnavailableError:
             written = await self._client.get(ref)
             if written is None or not _stands(status, written):

@@ -5,7 +5,7 @@ the old values are on the ModelDeployment, before the first effect; whatever is 
 brought about or recognised as done by reading the target.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 import structlog
@@ -15,12 +15,12 @@ from aurora.critic.verdict import Approved, NeedsApproval, Rejected, Verdict
 from aurora.errors import ConfigurationError, ForbiddenError
 from aurora.executor.actuators import plan_of, undo_plan
 from aurora.executor.book import DecisionBook
-from aurora.executor.changes import Change
-from aurora.executor.effects import Effects, Result
+from aurora.executor.changes import Change, ObjectRef
+from aurora.executor.effects import Effects, Result, Tag
 from aurora.executor.entries import entry_of
 from aurora.executor.keepsakes import Keepsakes
 from aurora.executor.plan import Plan, stored_changes
-from aurora.executor.projections import number, timestamp
+from aurora.executor.projections import number, stored_annotation, timestamp
 from aurora.executor.records import Records
 from aurora.executor.subjects import subject_of
 from aurora.memory.outcome import Outcome
@@ -119,20 +119,23 @@ class Dispatcher:
                 found = await self._enter(
                     found, Phase.EXECUTING, at, ConditionReason.EXECUTING, changes=plan
                 )
-            result = await self._effects.bring_about(plan)
+            tag = Tag(stored_annotation(found, Phase.VERIFYING))
+            result = await self._effects.bring_about(plan, tag)
         except (ConfigurationError, ForbiddenError) as error:
             return await self._fail(found, str(error), at=at)
         if result is not Result.DONE:
             return await self._fail(found, _failure(result), at=at)
-        return await self._confirm(found, plan, at=at)
+        return await self._confirm(found, plan, tag, at=at)
 
-    async def _confirm(self, found: DecisionObject, plan: Plan, *, at: float) -> DecisionObject:
+    async def _confirm(
+        self, found: DecisionObject, plan: Plan, tag: Tag, *, at: float
+    ) -> DecisionObject:
         alert = found.spec.action is Action.ALERT
         phase = Phase.COMPLETED if alert else Phase.VERIFYING
         found = await self._enter(
             found, phase, at, ConditionReason.EXECUTED, changes=plan, applied=True, done=True
         )
-        await self._keepsakes.annotate(found, plan.changes)
+        await self._keepsakes.annotate(found, plan.changes, told=tag.on)
         if alert:
             await self._keepsakes.notify(found)
         else:
@@ -185,16 +188,21 @@ class Dispatcher:
         self, found: DecisionObject, observation: ModelObservation, *, at: float
     ) -> DecisionObject:
         """Write the old values back, unless somebody else wrote others meanwhile."""
+        tag = Tag(stored_annotation(found, Phase.ROLLED_BACK))
         try:
-            result = await self._effects.bring_about(undo_plan(found, observation))
+            result = await self._effects.bring_about(undo_plan(found, observation), tag)
             why = "" if result is Result.DONE else _failure(result)
         except (ConfigurationError, ForbiddenError) as error:
             why = str(error)
         if why:
-            return await self._move_back(found, Phase.FAILED, ConditionReason.UNDO_FAILED, why, at)
+            return await self._move_back(
+                found, Phase.FAILED, ConditionReason.UNDO_FAILED, why=why, at=at
+            )
         # Before the phase, which is the end of it: a process that dies in between comes back here.
         await self._keepsakes.tidy(subject_of(found))
-        return await self._move_back(found, Phase.ROLLED_BACK, ConditionReason.UNDONE, "", at)
+        return await self._move_back(
+            found, Phase.ROLLED_BACK, ConditionReason.UNDONE, at=at, told=tag.on
+        )
 
     async def close(  # noqa: PLR0913 - one answer, all by name
         self,
@@ -222,15 +230,23 @@ class Dispatcher:
         await self._keepsakes.annotate_model(found)
         return found
 
-    async def _move_back(
-        self, found: DecisionObject, phase: Phase, reason: ConditionReason, why: str, at: float
+    async def _move_back(  # noqa: PLR0913 - one end, all by name
+        self,
+        found: DecisionObject,
+        phase: Phase,
+        reason: ConditionReason,
+        *,
+        at: float,
+        why: str = "",
+        told: Collection[ObjectRef] = (),
     ) -> DecisionObject:
         status = ConditionStatus.TRUE if phase is Phase.ROLLED_BACK else ConditionStatus.FALSE
         condition = (ConditionType.ROLLED_BACK, status, str(reason), why or reason.sentence)
         found = await self._book.move(found, phase, at=at, condition=condition)
         await self._records.entered(found.metadata.name, phase, at=at, detail=why)
         await self._keepsakes.tell(found, reason=reason, note=why or reason.sentence, warning=True)
-        await self._keepsakes.annotate(found, stored_changes(found.status.to_kubernetes()))
+        changes = stored_changes(found.status.to_kubernetes())
+        await self._keepsakes.annotate(found, changes, told=told)
         return found
 
     async def _enter(  # noqa: PLR0913 - one step of a status, all by name

@@ -1,16 +1,22 @@
 """What a decision leaves on other objects: old values, annotations, Events, messages."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Protocol
 
 import structlog
 
 from aurora.errors import ClusterError, ConflictError, ForbiddenError, NotFoundError
-from aurora.executor.changes import Change, Progress, by_object, progress
+from aurora.executor.changes import Change, ObjectRef, Progress, by_object, progress
 from aurora.executor.originals import keep_originals, originals_of, release, remember_decision
 from aurora.executor.plan import ref_of_change
 from aurora.executor.projections import stored_annotation
-from aurora.executor.subjects import SUBJECT_KINDS, parse_subject, ref_of_subject, subject_of
+from aurora.executor.subjects import (
+    SUBJECT_KINDS,
+    Subject,
+    parse_subject,
+    ref_of_subject,
+    subject_of,
+)
 from aurora.kube.client import KubeClient
 from aurora.kube.events import EventRecorder
 from aurora.kube.jsonpatch import Operation
@@ -18,6 +24,7 @@ from aurora.kube.kinds import DECISION, DEPLOYMENT, Kind, Ref
 from aurora.kube.writer import Writer
 from aurora.observe.facts import ObjectKey
 from aurora.resources import DecisionObject
+from aurora.resources.names import LAST_DECISION_ANNOTATION
 
 __all__ = ["Keepsakes", "Notifier"]
 
@@ -39,6 +46,8 @@ class Keepsakes:
     Args:
         seen: takes each ModelDeployment and RoutingPolicy as it was written: the status of the
             same cycle is guarded by its new resourceVersion.
+        known: a ModelDeployment or RoutingPolicy as it is known already. What is written by it
+            is guarded by its resourceVersion; where it is out of date, it is read and tried again.
         patches_deployments: whether the rights cover Deployments of a namespace themselves; where
             they end at /scale, the last decision stands on the ModelDeployment alone.
     """
@@ -51,6 +60,7 @@ class Keepsakes:
         notifier: Notifier,
         *,
         seen: Callable[[Kind, Mapping[str, Any]], object],
+        known: Callable[[ObjectKey], Subject | None] = lambda _: None,
         patches_deployments: Callable[[str], bool] = lambda _: True,
     ) -> None:
         self._client = client
@@ -58,23 +68,31 @@ class Keepsakes:
         self._events = events
         self._notifier = notifier
         self._seen = seen
+        self._known = known
         self._patches_deployments = patches_deployments
         self._owed: dict[Ref, DecisionObject] = {}
 
     async def keep_originals(self, model: ObjectKey, changes: Sequence[Change]) -> None:
         """Remember the old values on the ModelDeployment; raises when that is not possible."""
-        ref = ref_of_subject(model)
+        ref, found = ref_of_subject(model), self._known(model)
+        if found is not None and not keep_originals(found, changes):
+            found = None  # that it is all remembered is only believed of the object itself
         for attempt in range(_ATTEMPTS):
-            found = await self._client.get(ref)
-            if found is None:
-                raise NotFoundError(f"{ref} is gone")
+            found = found or await self._read(ref)
             try:
-                await self._patch(ref, keep_originals(found, changes))
+                await self._merge(ref, found, keep_originals(found, changes))
             except ConflictError:
                 if attempt == _ATTEMPTS - 1:
                     raise
+                found = None
             else:
                 return
+
+    async def _read(self, ref: Ref) -> Subject:
+        found = await self._client.get(ref)
+        if found is None:
+            raise NotFoundError(f"{ref} is gone")
+        return parse_subject(found)
 
     async def tidy(self, model: ObjectKey) -> None:
         """Let the ModelDeployment go when everything stands as it was found."""
@@ -99,11 +117,26 @@ class Keepsakes:
                 return False
         return True
 
-    async def annotate(self, found: DecisionObject, changes: Sequence[Change]) -> None:
-        """Put the decision on the ModelDeployment and on every object that it changed."""
+    async def annotate(
+        self,
+        found: DecisionObject,
+        changes: Sequence[Change],
+        *,
+        told: Collection[ObjectRef] = (),
+    ) -> None:
+        """Put the decision on the ModelDeployment and on every object that it changed.
+
+        Args:
+            found: the decision.
+            changes: what it changed.
+            told: objects that carry it already, from the write of the change itself.
+        """
         await self.annotate_model(found)
         for ref in dict.fromkeys(one.ref for one in changes if self._is_open(one)):
-            await self._annotate(ref_of_change(ref), found)
+            if ref in told:
+                self._owed.pop(ref_of_change(ref), None)
+            else:
+                await self._annotate(ref_of_change(ref), found)
 
     def _is_open(self, change: Change) -> bool:
         """Whether the object itself may be patched, and not a subresource of it alone."""
@@ -115,7 +148,8 @@ class Keepsakes:
 
     async def annotate_model(self, found: DecisionObject) -> None:
         """Put the decision on the ModelDeployment."""
-        await self._annotate(ref_of_subject(subject_of(found)), found)
+        key = subject_of(found)
+        await self._annotate(ref_of_subject(key), found, self._known(key))
 
     async def catch_up(self) -> None:
         """Write the annotations that could not be written; once a cycle.
@@ -126,16 +160,23 @@ class Keepsakes:
             if not await self._annotate(ref, decision):
                 return
 
-    async def _annotate(self, ref: Ref, decision: DecisionObject) -> bool:
+    async def _annotate(
+        self, ref: Ref, decision: DecisionObject, known: Subject | None = None
+    ) -> bool:
         """Put the decision on one object; False when it may not even be tried on others now."""
         self._owed[ref] = decision
+        text = stored_annotation(decision)
         for _ in range(_ATTEMPTS):
             try:
-                found = await self._client.get(ref)
-                if found is not None:
-                    await self._patch(ref, remember_decision(found, stored_annotation(decision)))
+                if known is not None:
+                    await self._merge(ref, known, _news(known, text))
+                elif (found := await self._client.get(ref)) is not None:
+                    await self._patch(ref, remember_decision(found, text))
             except ConflictError:
+                known = None
                 continue
+            except NotFoundError:
+                log.info("the annotation has no object any more", object=str(ref))
             except ForbiddenError as error:
                 log.info("the annotation is not written", object=str(ref), why=str(error))
             except ClusterError as error:
@@ -170,11 +211,26 @@ class Keepsakes:
         await self._notifier.notify(found)
 
     async def _patch(self, ref: Ref, operations: list[Operation]) -> None:
-        if not operations:
-            return
-        written = await self._writer.patch_json(ref, operations)
+        if operations:
+            self._note(ref, await self._writer.patch_json(ref, operations))
+
+    async def _merge(self, ref: Ref, found: Subject, metadata: Mapping[str, Any]) -> None:
+        uid, version = found.metadata.uid, found.metadata.resource_version
+        written = await self._writer.patch_metadata(
+            ref, metadata, uid=uid, resource_version=version
+        )
+        self._note(ref, written)
+
+    def _note(self, ref: Ref, written: Mapping[str, Any] | None) -> None:
         # One that goes may be gone by now: its event was later than this answer, or earlier.
         if not written or written["metadata"].get(_GOING):
             return
         if ref.kind in SUBJECT_KINDS:
             self._seen(ref.kind, written)
+
+
+def _news(known: Subject, text: str) -> dict[str, Any]:
+    """The metadata that tells of a decision; empty where it stands already."""
+    if known.metadata.annotations.get(LAST_DECISION_ANNOTATION) == text:
+        return {}
+    return {"annotations": {LAST_DECISION_ANNOTATION: text}}

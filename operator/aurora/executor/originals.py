@@ -9,13 +9,20 @@ from typing import Any, Final
 from aurora.executor.cache import ARMED_PATH
 from aurora.executor.changes import Change, ObjectRef
 from aurora.executor.plan import status_changes, stored_changes
-from aurora.executor.subjects import Subject, parse_subject
+from aurora.executor.subjects import Subject
 from aurora.kube.jsonpatch import ABSENT, Operation, guarded, pointer
 from aurora.kube.jsonpatch import Change as FieldChange
 from aurora.resources import ModelDeployment
 from aurora.resources.names import FINALIZER, LAST_DECISION_ANNOTATION, ORIGINAL_ANNOTATION
 
-__all__ = ["adopted_floor", "keep_originals", "originals_of", "release", "remember_decision"]
+__all__ = [
+    "adopted_floor",
+    "keep_originals",
+    "last_decision",
+    "originals_of",
+    "release",
+    "remember_decision",
+]
 
 Leaf = tuple[ObjectRef, str]
 
@@ -61,31 +68,33 @@ def adopted_floor(model: ModelDeployment) -> int | None:
     return None
 
 
-def keep_originals(found: dict[str, Any], changes: Sequence[Change]) -> list[Operation]:
-    """The patch that remembers the old values and holds the object until they are restored.
+def keep_originals(model: Subject, changes: Sequence[Change]) -> dict[str, Any]:
+    """The metadata that remembers the old values and holds the object until they are restored.
 
     It is sent before the first effect: a change must never be in force with nobody to undo it.
+    Lists are replaced whole, so it has to be guarded by the resourceVersion that `model` has.
 
     Args:
-        found: the ModelDeployment as the API server gave it; the fleet's copy lacks annotations
-            that nobody decides on.
+        model: the ModelDeployment or RoutingPolicy as it is known.
         changes: what is about to be written.
+
+    Returns:
+        The part of a merge patch; empty where everything is remembered.
     """
-    model = parse_subject(found)
     known = originals_of(model)
     fresh = {
         (one.ref, one.path): replace(one, before=one.after, after=one.before)
         for one in changes
         if one.ref.uid and (one.ref, one.path) not in known
     }
-    if not fresh and (not known or FINALIZER in model.metadata.finalizers):
-        return []
+    held = model.metadata.finalizers
+    if not fresh and (not known or FINALIZER in held):
+        return {}
     text = json.dumps(status_changes((known | fresh).values()), separators=(",", ":"))
-    made = [_annotated(found, ORIGINAL_ANNOTATION, text)]
-    held = list(model.metadata.finalizers)
+    made: dict[str, Any] = {"annotations": {ORIGINAL_ANNOTATION: text}}
     if FINALIZER not in held:
-        made.append(FieldChange("/metadata/finalizers", held or ABSENT, [*held, FINALIZER]))
-    return _guarded(found, made)
+        made["finalizers"] = [*held, FINALIZER]
+    return made
 
 
 def release(found: dict[str, Any]) -> list[Operation]:
@@ -104,11 +113,12 @@ def release(found: dict[str, Any]) -> list[Operation]:
 
 def remember_decision(found: dict[str, Any], text: str) -> list[Operation]:
     """The patch that puts the last decision on any object, as an annotation."""
-    return _guarded(found, [_annotated(found, LAST_DECISION_ANNOTATION, text)])
+    return _guarded(found, [last_decision(found, text)])
 
 
-def _annotated(found: dict[str, Any], name: str, text: str) -> FieldChange:
-    held = found["metadata"].get("annotations")
+def last_decision(found: dict[str, Any], text: str) -> FieldChange:
+    """The same as one change among others."""
+    name, held = LAST_DECISION_ANNOTATION, found["metadata"].get("annotations")
     if held is None:
         return FieldChange("/metadata/annotations", ABSENT, {name: text})
     path = pointer("metadata", "annotations", name)

@@ -192,8 +192,13 @@ def _effect(effect: Effect, decision: Decision) -> dict[str, Any]:
     }
 
 
-def stored_annotation(found: DecisionObject) -> str:
-    """Compact JSON for `aurora.dev/last-decision`, 2 KiB at most."""
+def stored_annotation(found: DecisionObject, phase: Phase | None = None) -> str:
+    """Compact JSON for `aurora.dev/last-decision`, 2 KiB at most.
+
+    Args:
+        found: the decision.
+        phase: that it enters with the write that carries the text; None is the one it is in.
+    """
     spec, status = found.spec, found.status
     fields: dict[str, Any] = {
         "decision": found.metadata.name,
@@ -202,7 +207,7 @@ def stored_annotation(found: DecisionObject) -> str:
         "to": dict(spec.parameters.to),
         "reason": spec.reason,
         "confidencePercent": spec.confidence_percent,
-        "phase": (status.phase or Phase.PROPOSED).value,
+        "phase": (phase or status.phase or Phase.PROPOSED).value,
         "message": spec.message,
     }
     if status.outcome is not None:

@@ -10,7 +10,7 @@ from aurora.executor.reverts import Reverts
 from aurora.executor.router_feed import RouterFeed
 from aurora.executor.routing_status import routing_status_of
 from aurora.executor.status import status_of
-from aurora.executor.subjects import Subject, ref_of_subject, subject_of
+from aurora.executor.subjects import Subject, guard_of, ref_of_subject, subject_of
 from aurora.kube.writer import Writer
 from aurora.observe.facts import ObjectKey
 from aurora.observe.fleet import Fleet
@@ -101,7 +101,7 @@ class Statuses:
     ) -> None:
         ref, found, written = ref_of_subject(key), self._found(snapshot, key), None
         with contained(self._telemetry, "status", key):
-            written = await self._writer.patch_status(ref, status, found=found.to_kubernetes())
+            written = await self._writer.patch_status(ref, status, found=guard_of(found))
         # What was not written: the next cycle sees the newer object and compares again.
         if written is not None:
             self._fleet.apply_event(ref.kind, "MODIFIED", written)

@@ -12,6 +12,7 @@ from aurora.resources.vocabulary import SubjectKind
 __all__ = [
     "SUBJECT_KINDS",
     "Subject",
+    "guard_of",
     "parse_subject",
     "ref_of_object",
     "ref_of_subject",
@@ -42,6 +43,13 @@ def ref_of_object(found: Subject) -> Ref:
     """Where an object that was read is in the cluster."""
     kind = _KINDS[SubjectKind(found.kind)]
     return Ref(kind, found.metadata.namespace, found.metadata.name)
+
+
+def guard_of(found: Subject | DecisionObject) -> dict[str, Any]:
+    """What the write of a status is guarded by, and the status that stands there."""
+    metadata = {"uid": found.metadata.uid, "resourceVersion": found.metadata.resource_version}
+    status = found.status.to_kubernetes() if found.status is not None else {}
+    return {"metadata": metadata, "status": status}
 
 
 def parse_subject(raw: Mapping[str, Any]) -> Subject:

@@ -154,6 +154,31 @@ class Writer:
             ref, {"metadata": guard, "status": patch}, subresource="status", timeout_s=timeout
         )
 
+    async def patch_metadata(
+        self, ref: Ref, metadata: Mapping[str, Any], *, uid: str, resource_version: str
+    ) -> dict[str, Any] | None:
+        """Merge annotations or finalizers into an object of AURORA's own group.
+
+        Args:
+            ref: the object.
+            metadata: what differs; a list is replaced whole. Nothing is sent when it is empty.
+            uid: of the object as it is known.
+            resource_version: of the object as it is known; what was written since is a conflict.
+
+        Raises:
+            ConflictError: the object is another one, or was written since.
+            ValueError: the object is not of AURORA's group, or nothing would be guarded.
+        """
+        if ref.kind.group != GROUP or not uid or not resource_version:
+            raise ValueError(f"{ref} cannot be patched as a whole: not ours, or not guarded")
+        if not metadata:
+            return None
+        guard = {"uid": uid, "resourceVersion": resource_version}
+        timeout = await self._pass(ref.kind)
+        return await self._client.patch_merge(
+            ref, {"metadata": {**metadata, **guard}}, timeout_s=timeout
+        )
+
     async def _pass(self, kind: Kind) -> float:
         """Pass the gate; the answer is the request's time limit in seconds."""
         self._require_lease()

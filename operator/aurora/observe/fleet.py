@@ -18,6 +18,7 @@ from aurora.observe.facts import ControlFacts, ObjectKey
 from aurora.observe.pods import LabelPool, pod
 from aurora.observe.raw import table
 from aurora.observe.shelf import Listed, Shelf, listed
+from aurora.observe.subjects import is_policy, name_of
 from aurora.resources import Approval, DecisionObject, ModelDeployment, RoutingPolicy
 from aurora.resources.names import CONTROL_CONFIGMAP
 
@@ -125,6 +126,12 @@ class Fleet:
     def poll_control(self, switch: Switch) -> None:
         """Take the switch as it was read, where the ConfigMap is not watched."""
         self._polled = ControlFacts(switch.readable, switch.stopped, switch.detail)
+
+    def subject(self, key: ObjectKey) -> ModelDeployment | RoutingPolicy | None:
+        """What the loop looks after under a key, as it was seen last."""
+        if is_policy(key):
+            return self.policies.get(ObjectKey(key.namespace, name_of(key)))
+        return self.models.get(key)
 
     def size(self, kind: Kind) -> int:
         return len(self._shelves[kind])

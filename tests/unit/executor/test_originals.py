@@ -19,7 +19,7 @@ from aurora.executor.plan import status_changes
 from aurora.resources import ModelDeployment
 from aurora.resources.names import FINALIZER, LAST_DECISION_ANNOTATION, ORIGINAL_ANNOTATION
 from tests.support.builders import NAMESPACE, SPEC
-from tests.support.fakecluster import patched
+from tests.support.fakecluster import merged, patched
 
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 TARGET = ObjectRef("apps/v1", "Deployment", NAMESPACE, "llama", "uid-target")
@@ -47,13 +47,19 @@ def found(**metadata: Any) -> dict[str, Any]:
     }
 
 
+def remembering(obj: dict[str, Any], changes: list[Change]) -> dict[str, Any]:
+    """The object after the merge patch that keeps the old values."""
+    made = keep_originals(ModelDeployment.parse(obj), changes)
+    return dict(merged(obj, {"metadata": made}))
+
+
 def kept(obj: dict[str, Any]) -> dict[str, Any]:
     """Original values by path."""
     return {path: one.after for (_, path), one in originals_of(ModelDeployment.parse(obj)).items()}
 
 
 def test_the_old_value_and_the_finalizer_are_there_before_the_effect() -> None:
-    after = patched(found(), keep_originals(found(), [REPLICAS]))
+    after = remembering(found(), [REPLICAS])
     assert kept(after) == {"/spec/replicas": 2}
     assert after["metadata"]["finalizers"] == [FINALIZER]
     assert after["metadata"]["annotations"][LAST_APPLIED] == '{"kind": "ModelDeployment"}'
@@ -63,38 +69,38 @@ def test_the_old_value_and_the_finalizer_are_there_before_the_effect() -> None:
 def test_an_object_without_annotations_or_with_foreign_finalizers() -> None:
     bare = found(finalizers=["someone/else"])
     del bare["metadata"]["annotations"]
-    after = patched(bare, keep_originals(bare, [REPLICAS]))
+    after = remembering(bare, [REPLICAS])
     assert kept(after) == {"/spec/replicas": 2}
     assert after["metadata"]["finalizers"] == ["someone/else", FINALIZER]
 
 
 def test_what_was_found_first_stays_what_was_found_first() -> None:
-    once = patched(found(), keep_originals(found(), [REPLICAS]))
+    once = remembering(found(), [REPLICAS])
     again = Change(TARGET, "/spec/replicas", 3, 4, "scale")
-    assert keep_originals(once, [again]) == []
-    both = patched(once, keep_originals(once, [again, SELECTOR]))
+    assert keep_originals(ModelDeployment.parse(once), [again]) == {}
+    both = remembering(once, [again, SELECTOR])
     assert kept(both) == {"/spec/replicas": 2, "/spec/selector": {"app": "llama"}}
 
 
 def test_a_finalizer_that_somebody_took_off_is_put_back() -> None:
-    once = patched(found(), keep_originals(found(), [REPLICAS]))
+    once = remembering(found(), [REPLICAS])
     once["metadata"]["finalizers"] = []
-    assert FINALIZER in patched(once, keep_originals(once, [REPLICAS]))["metadata"]["finalizers"]
+    assert FINALIZER in remembering(once, [REPLICAS])["metadata"]["finalizers"]
 
 
 def test_an_object_of_our_own_has_no_original() -> None:
     made = Change(HPA._replace(uid=""), "/spec/minReplicas", 2, 3)
-    assert keep_originals(found(), [made]) == []
+    assert keep_originals(ModelDeployment.parse(found()), [made]) == {}
 
 
 def test_letting_go_leaves_what_others_put_there() -> None:
-    held = patched(found(finalizers=["a/b"]), keep_originals(found(finalizers=["a/b"]), [FLOOR]))
+    held = remembering(found(finalizers=["a/b"]), [FLOOR])
     after = patched(held, release(held))
     assert after["metadata"]["finalizers"] == ["a/b"]
     assert ORIGINAL_ANNOTATION not in after["metadata"]["annotations"]
     assert after["metadata"]["annotations"][LAST_APPLIED]
     assert release(after) == []
-    alone = patched(found(), keep_originals(found(), [FLOOR]))
+    alone = remembering(found(), [FLOOR])
     assert "finalizers" not in patched(alone, release(alone))["metadata"]
 
 
@@ -120,7 +126,7 @@ def test_the_last_decision_is_put_beside_what_is_there() -> None:
     ],
 )
 def test_the_floor_that_was_found(changes: list[Change], expected: int | None) -> None:
-    after = patched(found(), keep_originals(found(), changes))
+    after = remembering(found(), changes)
     assert adopted_floor(ModelDeployment.parse(after)) == expected
 
 

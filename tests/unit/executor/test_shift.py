@@ -114,11 +114,9 @@ def test_a_backend_that_left_the_rule_is_not_written() -> None:
 
 
 def test_the_first_weights_are_kept_on_the_policy() -> None:
-    policy = HALF.routing.policy.to_kubernetes() if HALF.routing is not None else {}
-    policy["metadata"] |= {"uid": "uid-chat", "resourceVersion": "7"}
-    patch = keep_originals(policy, shift_changes(SHIFT, HALF))
-    (text,) = (one["value"] for one in patch if one["path"].startswith("/metadata/annotations"))
-    kept = json.loads(text["aurora.dev/original"])
+    assert HALF.routing is not None
+    made = keep_originals(HALF.routing.policy, shift_changes(SHIFT, HALF))
+    kept = json.loads(made["annotations"]["aurora.dev/original"])
     assert [(one["from"], one["to"]) for one in kept] == [("75", "50"), ("25", "50")]
     assert [json.loads(one["beside"])["name"] for one in kept] == ["a", "b"]
 
