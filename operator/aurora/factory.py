@@ -38,7 +38,6 @@ from aurora.kube.control import ControlSwitch
 from aurora.kube.counter import RequestCounter
 from aurora.kube.events import EventRecorder
 from aurora.kube.kinds import (
-    DECISION,
     LEASE,
     Ref,
 )
@@ -147,9 +146,7 @@ def _cycle(  # noqa: PLR0913 - the process's resources, all by name
     effects = Effects(client, writer, cache, landings)
     routers = RouterFeed(client, writer, telemetry)
     events = EventRecorder(client, fence=lease, instance=identity)
-    book = DecisionBook(
-        client, writer, seen=lambda body: fleet.apply_event(DECISION, "MODIFIED", body)
-    )
+    book = DecisionBook(client, writer, seen=fleet.written_decision)
     keepsakes = Keepsakes(
         client,
         writer,

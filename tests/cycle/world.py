@@ -455,9 +455,7 @@ async def _cycle(
     casebook = await Casebook.open(store, None, NumericEmbedder(), clock=world.clock.wall)
     keeper = MemoryKeeper(store, casebook, retention_days=30.0)
     await keeper.load()
-    book = DecisionBook(
-        cluster, writer, seen=lambda body: fleet.apply_event(DECISION, "MODIFIED", body)
-    )
+    book = DecisionBook(cluster, writer, seen=fleet.written_decision)
     events = EventRecorder(
         cluster,
         fence=fence,

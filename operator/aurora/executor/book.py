@@ -24,11 +24,16 @@ __all__ = ["DecisionBook"]
 class DecisionBook:
     """Creates Decision objects and moves them through their phases.
 
-    Every written object is handed to `seen`, so that the fleet knows it before its watch event.
+    Every written object is handed to `seen`, so that the fleet knows it before its watch event;
+    what it answers is the object as it was read there, or None.
     """
 
     def __init__(
-        self, client: KubeClient, writer: Writer, *, seen: Callable[[dict[str, Any]], object]
+        self,
+        client: KubeClient,
+        writer: Writer,
+        *,
+        seen: Callable[[dict[str, Any]], DecisionObject | None],
     ) -> None:
         self._client = client
         self._writer = writer
@@ -99,8 +104,7 @@ class DecisionBook:
                 raise
         if written is None:
             return found
-        self._seen(written)
-        return DecisionObject.parse(written)
+        return self._seen(written) or DecisionObject.parse(written)
 
 
 def _stands(status: Mapping[str, Any], written: Mapping[str, Any]) -> bool:

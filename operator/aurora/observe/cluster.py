@@ -62,7 +62,7 @@ def observations(
     """Every ModelDeployment with the facts about its target, in the order of their names."""
     taken = _Round(fleet, at, others or {}, _routes_by_service(fleet), _pods_by_namespace(fleet))
     models = sorted(fleet.models.items(), key=lambda item: item[0])
-    return {key: _observe(taken, model) for key, model in models}
+    return {key: _observe(taken, key, model) for key, model in models}
 
 
 def unwatched_targets(fleet: Fleet) -> dict[WorkloadKey, str]:
@@ -85,7 +85,7 @@ class _Round:
     pods: Mapping[str, list[PodFacts]]
 
 
-def _observe(taken: _Round, model: ModelDeployment) -> ModelObservation:
+def _observe(taken: _Round, key: ObjectKey, model: ModelDeployment) -> ModelObservation:
     fleet, at = taken.fleet, taken.at
     namespace = model.metadata.namespace
     service = ObjectKey(namespace, model.spec.service_ref.name)
@@ -106,6 +106,7 @@ def _observe(taken: _Round, model: ModelDeployment) -> ModelObservation:
         route=_route(taken, model, service),
         quotas=tuple(sorted(fleet.quotas.in_group(namespace), key=lambda quota: quota.key)),
         rivals=_rivals(fleet, model, target_key),
+        known_key=key,
     )
 
 

@@ -133,6 +133,14 @@ class Fleet:
             return self.policies.get(ObjectKey(key.namespace, name_of(key)))
         return self.models.get(key)
 
+    def written_decision(self, body: Mapping[str, Any]) -> DecisionObject | None:
+        """Take a Decision as the answer to a write gave it; None while a newer one is known."""
+        self.apply_event(kinds.DECISION, "MODIFIED", body)
+        seen = listed(body)
+        found = self.decisions.get(seen.key)
+        same = found is not None and found.metadata.resource_version == seen.version
+        return found if same else None
+
     def size(self, kind: Kind) -> int:
         return len(self._shelves[kind])
 

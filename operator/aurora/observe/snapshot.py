@@ -73,9 +73,13 @@ class ModelObservation:
     """What a RoutingPolicy sees; `model` then says in a model's words what the policy asks for."""
     neighbours: tuple[ObjectKey, ...] = ()
     """Of a policy, the models that it routes to; of a model, the policies that route to it."""
+    known_key: ObjectKey | None = None
+    """What `key` is, where it was at hand: a cycle asks for it ten times a model."""
 
     @property
     def key(self) -> ObjectKey:
+        if self.known_key is not None:
+            return self.known_key
         metadata = self.model.metadata
         if self.routing is not None:
             return policy_key(metadata.namespace, metadata.name)
