@@ -1,0 +1,206 @@
+"""What is kept and told of an action, on objects as they are known and as they are."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from aurora.errors import ConflictError, NotFoundError
+from aurora.executor.cache import CacheActuator, CacheImages
+from aurora.executor.changes import Change, ObjectRef
+from aurora.executor.effects import Effects, Result, Tag
+from aurora.executor.keepsakes import Keepsakes
+from aurora.executor.plan import Plan
+from aurora.kube.control import ControlSwitch
+from aurora.kube.events import EventRecorder
+from aurora.kube.kinds import CONFIG_MAP, DEPLOYMENT, HPA, MODEL_DEPLOYMENT, Kind, Ref
+from aurora.kube.writer import Writer
+from aurora.observe.facts import ObjectKey
+from aurora.observe.fleet import Fleet
+from aurora.resources import DecisionObject
+from aurora.resources.names import FINALIZER, LAST_DECISION_ANNOTATION, ORIGINAL_ANNOTATION
+from tests.support.builders import NAMESPACE, NOW, SPEC
+from tests.support.decision_objects import decision_object
+from tests.support.fakecluster import FakeCluster
+
+KEY = ObjectKey(NAMESPACE, "llama")
+MODEL, SCALER = Ref(MODEL_DEPLOYMENT, *KEY), Ref(HPA, *KEY)
+
+
+class Fence:
+    def remaining_s(self) -> float:
+        return 30.0
+
+
+class Nobody:
+    async def notify(self, found: DecisionObject) -> None:
+        """Tell no one."""
+
+
+class Counting(FakeCluster):
+    """Counts what is read, the kill switch aside."""
+
+    reads = 0
+
+    async def get(self, ref: Ref, subresource: str = "", **more: Any) -> dict[str, Any] | None:
+        self.reads += ref.kind != CONFIG_MAP
+        return await super().get(ref, subresource, **more)
+
+
+@dataclass
+class Rig:
+    """A cluster, and a fleet that knows what it was told."""
+
+    cluster: Counting = field(default_factory=lambda: Counting(wall=lambda: NOW))
+    fleet: Fleet = field(default_factory=lambda: Fleet(control_namespace="aurora-system"))
+
+    def __post_init__(self) -> None:
+        switch = {"name": "aurora-control", "namespace": "aurora-system"}
+        self.cluster.put(CONFIG_MAP, {"metadata": switch, "data": {"stop": "false"}})
+        self.cluster.listeners.append(self.fleet.apply_event)
+        self.put(MODEL_DEPLOYMENT, "aurora.dev/v1alpha1", SPEC)
+        self.put(HPA, HPA.api_version, {"minReplicas": 1})
+        client: Any = self.cluster
+        self.writer = Writer(
+            client, fence=Fence(), switch=ControlSwitch(client, namespace="aurora-system")
+        )
+        self.keepsakes = Keepsakes(
+            client,
+            self.writer,
+            EventRecorder(client, fence=Fence(), instance="test"),
+            Nobody(),
+            seen=lambda kind, body: self.fleet.apply_event(kind, "MODIFIED", body),
+            known=self.fleet.subject,
+        )
+        images = CacheImages("nginx", None)
+        self.effects = Effects(client, self.writer, CacheActuator(client, self.writer, images))
+
+    def put(self, kind: Kind, version: str, spec: Any) -> None:
+        metadata = {"name": KEY.name, "namespace": KEY.namespace}
+        body = {"apiVersion": version, "kind": kind.kind, "metadata": metadata, "spec": spec}
+        self.cluster.put(kind, body)
+
+    def unseen(self, **metadata: Any) -> None:
+        """Somebody writes to the ModelDeployment, and no watch has told of it."""
+        listeners, self.cluster.listeners[:] = list(self.cluster.listeners), []
+        body = self.cluster.peek(MODEL)
+        self.cluster.put(MODEL_DEPLOYMENT, body | {"metadata": body["metadata"] | metadata})
+        self.cluster.listeners[:] = listeners
+
+    @property
+    def floor(self) -> Change:
+        uid = self.cluster.peek(SCALER)["metadata"]["uid"]
+        return Change(ObjectRef(HPA.api_version, HPA.kind, *KEY, uid), "/spec/minReplicas", 1, 3)
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        return dict(self.cluster.peek(MODEL)["metadata"])
+
+
+@pytest.fixture
+def rig() -> Rig:
+    return Rig()
+
+
+async def test_old_values_are_kept_on_what_is_known_without_reading_it(rig: Rig) -> None:
+    await rig.keepsakes.keep_originals(KEY, [rig.floor])
+    assert rig.cluster.reads == 0
+    assert rig.metadata["finalizers"] == [FINALIZER]
+    assert ORIGINAL_ANNOTATION in rig.metadata["annotations"]
+
+
+async def test_what_was_written_since_is_neither_lost_nor_in_the_way(rig: Rig) -> None:
+    rig.unseen(finalizers=["someone/else"], annotations={"team": "a"})
+    await rig.keepsakes.keep_originals(KEY, [rig.floor])
+    assert rig.cluster.reads == 1
+    assert rig.metadata["finalizers"] == ["someone/else", FINALIZER]
+    assert rig.metadata["annotations"].keys() == {"team", ORIGINAL_ANNOTATION}
+
+
+async def test_that_nothing_has_to_be_kept_is_only_believed_of_the_object_itself(rig: Rig) -> None:
+    await rig.keepsakes.keep_originals(KEY, [rig.floor])
+    rig.unseen(finalizers=[], annotations={})
+    await rig.keepsakes.keep_originals(KEY, [rig.floor])
+    assert rig.metadata["finalizers"] == [FINALIZER]
+    assert ORIGINAL_ANNOTATION in rig.metadata["annotations"]
+
+
+async def test_nothing_is_kept_on_a_namesake_or_on_what_is_gone(rig: Rig) -> None:
+    rig.unseen(uid="another")
+    await rig.keepsakes.keep_originals(KEY, [rig.floor])
+    assert rig.cluster.reads == 1, "the namesake was read before it was written"
+    rig.cluster.listeners.clear()
+    rig.cluster.remove(MODEL)
+    with pytest.raises(NotFoundError):
+        await rig.keepsakes.keep_originals(KEY, [rig.floor])
+
+
+async def test_a_conflict_that_does_not_end_is_told(rig: Rig) -> None:
+    def deny(verb: str, ref: Ref) -> None:
+        if ref == MODEL:
+            raise ConflictError("written meanwhile")
+
+    rig.cluster.deny = deny
+    with pytest.raises(ConflictError):
+        await rig.keepsakes.keep_originals(KEY, [rig.floor])
+    assert not rig.cluster.writes
+
+
+async def test_the_write_that_acts_tells_of_the_decision_and_it_is_not_told_twice(rig: Rig) -> None:
+    tag, change = Tag('{"phase":"Verifying"}'), rig.floor
+    assert await rig.effects.bring_about(Plan((change,)), tag) is Result.DONE
+    found = rig.cluster.peek(SCALER)
+    assert found["spec"]["minReplicas"] == 3
+    assert found["metadata"]["annotations"][LAST_DECISION_ANNOTATION] == tag.text
+    assert tag.on == {change.ref}
+    before = len(rig.cluster.writes)
+    await rig.keepsakes.annotate(decision_object("d1"), [change], told=tag.on)
+    names = [name for _, name, _ in rig.cluster.writes[before:]]
+    assert names == ["ModelDeployment/llama"]
+
+
+async def test_what_is_done_already_is_told_by_a_write_of_its_own(rig: Rig) -> None:
+    await rig.effects.bring_about(Plan((rig.floor,)))
+    tag, change = Tag("{}"), rig.floor
+    assert await rig.effects.bring_about(Plan((change,)), tag) is Result.DONE
+    assert tag.on == set()
+    await rig.keepsakes.annotate(decision_object("d1"), [change], told=tag.on)
+    assert LAST_DECISION_ANNOTATION in rig.cluster.peek(SCALER)["metadata"]["annotations"]
+
+
+async def test_a_subresource_carries_no_annotation(rig: Rig) -> None:
+    rig.put(DEPLOYMENT, "apps/v1", {"replicas": 2})
+    uid = rig.cluster.peek(Ref(DEPLOYMENT, *KEY))["metadata"]["uid"]
+    ref = ObjectRef("apps/v1", "Deployment", *KEY, uid)
+    tag = Tag("{}")
+    plan = Plan((Change(ref, "/spec/replicas", 2, 3, "scale"),))
+    assert await rig.effects.bring_about(plan, tag) is Result.DONE
+    assert tag.on == set()
+
+
+@pytest.mark.parametrize(
+    ("ref", "uid", "version"),
+    [
+        pytest.param(SCALER, "u", "1", id="an object of somebody else"),
+        pytest.param(MODEL, "", "1", id="without a uid"),
+        pytest.param(MODEL, "u", "", id="without a resourceVersion"),
+    ],
+)
+async def test_no_whole_patch_goes_out_unguarded(
+    rig: Rig, ref: Ref, uid: str, version: str
+) -> None:
+    with pytest.raises(ValueError, match="cannot be patched"):
+        await rig.writer.patch_metadata(
+            ref, {"annotations": {"a": "b"}}, uid=uid, resource_version=version
+        )
+    assert not rig.cluster.writes
+
+
+async def test_a_decision_as_it_was_written_is_read_once(rig: Rig) -> None:
+    body = decision_object("d1").to_kubernetes()
+    body["metadata"] |= {"uid": "u", "resourceVersion": "7"}
+    found = rig.fleet.written_decision(body)
+    assert found is not None
+    assert found is rig.fleet.decisions.get(ObjectKey(found.metadata.namespace, "d1"))
+    body["metadata"]["resourceVersion"] = "6"
+    assert rig.fleet.written_decision(body) is None, "a newer one is known"
