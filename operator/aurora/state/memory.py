@@ -92,18 +92,11 @@ def _adapter() -> TypeAdapter[Any]:
 def compacted(value: Any) -> Any:
     """Six digits for quantities, milliseconds for times since the epoch."""
     if isinstance(value, float):
-        return _short(value)
+        if not math.isfinite(value):
+            raise StoreError("the memory holds a number that is not finite")
+        return round(value, 3) if abs(value) >= 1e6 else float(f"{value:.6g}")
     if isinstance(value, dict):
         return {key: compacted(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        # Nearly all of a memory is rows of numbers: a call for each would take as long again.
-        return [_short(one) if type(one) is float else compacted(one) for one in value]
+        return [compacted(item) for item in value]
     return value
-
-
-def _short(value: float) -> float:
-    if -1e6 < value < 1e6:
-        return value if value.is_integer() else float(f"{value:.6g}")
-    if not math.isfinite(value):
-        raise StoreError("the memory holds a number that is not finite")
-    return round(value, 3)
