@@ -20,7 +20,7 @@ from aurora.executor.effects import Effects, Result, Tag
 from aurora.executor.entries import entry_of
 from aurora.executor.keepsakes import Keepsakes
 from aurora.executor.plan import Plan, stored_changes
-from aurora.executor.projections import number, stored_annotation, timestamp
+from aurora.executor.projections import outcome_status, stored_annotation
 from aurora.executor.records import Records
 from aurora.executor.subjects import subject_of
 from aurora.memory.outcome import Outcome
@@ -169,7 +169,7 @@ class Dispatcher:
                 str(ConditionReason.OUTCOME_VERIFIED),
                 f"{outcome.verdict}: {outcome.message}",
             ),
-            outcome=_outcome_status(outcome),
+            outcome=outcome_status(outcome),
         )
         await self._records.entered(found.metadata.name, phase, at=at)
         await self._keepsakes.tell(
@@ -294,18 +294,3 @@ def _done(found: DecisionObject) -> str:
         if name != "undo"
     ]
     return f"{found.spec.action} of {found.spec.target.name}: {', '.join(steps)}."
-
-
-def _outcome_status(outcome: Outcome) -> dict[str, object]:
-    made: dict[str, object] = {
-        "verdict": outcome.verdict.value,
-        "message": outcome.message[:1024],
-        "measuredAt": timestamp(outcome.measured_at),
-    }
-    for name in ("effect", "low", "high"):
-        value = getattr(outcome, name)
-        if value is not None:
-            made[name] = number(value)
-    if outcome.unit:
-        made["unit"] = outcome.unit
-    return made

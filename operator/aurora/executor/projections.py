@@ -9,6 +9,7 @@ from typing import Any
 
 from aurora.critic.chain import risk_of
 from aurora.critic.verdict import Approved, NeedsApproval, Rejected, Verdict
+from aurora.memory.outcome import Outcome
 from aurora.observe.subjects import kind_of, name_of
 from aurora.planner.decision import Decision, Direction, Effect, Evidence
 from aurora.resources import DecisionObject
@@ -20,6 +21,7 @@ __all__ = [
     "first_phase",
     "log_fields",
     "number",
+    "outcome_status",
     "stored_annotation",
     "timestamp",
     "weights_text",
@@ -190,6 +192,22 @@ def _effect(effect: Effect, decision: Decision) -> dict[str, Any]:
         "unit": effect.unit,
         "by": by.strftime("%Y-%m-%dT%H:%M:%SZ"),
     }
+
+
+def outcome_status(outcome: Outcome) -> dict[str, object]:
+    """What measurement said, as it stands in `status.outcome`."""
+    made: dict[str, object] = {
+        "verdict": outcome.verdict.value,
+        "message": outcome.message[:1024],
+        "measuredAt": timestamp(outcome.measured_at),
+    }
+    for name in ("effect", "low", "high"):
+        value = getattr(outcome, name)
+        if value is not None:
+            made[name] = number(value)
+    if outcome.unit:
+        made["unit"] = outcome.unit
+    return made
 
 
 def stored_annotation(found: DecisionObject, phase: Phase | None = None) -> str:
