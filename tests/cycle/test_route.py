@@ -61,7 +61,8 @@ async def test_the_switch_is_one_patch_and_its_undo_was_written_before(tmp_path:
         world.served["llama"].errors = 0.5
         await run.until("Verifying", action="ROUTE")
     effects = world.writes(to="Service/llama", touching="/spec")
-    assert [one[2] for one in effects] == ["/spec/selector"]
+    # With the annotation that names the decision, which the Service did not have yet.
+    assert [one[2] for one in effects] == ["/spec/selector,/metadata/annotations"]
     every = world.writes()
     before = every[: every.index(effects[0])]
     assert any(one[2] == "/status:Executing" for one in before)
