@@ -162,6 +162,32 @@ HELD_OUT = (
         standing=Standing.HELD_OUT,
         options="--from-hour 311 --hours 4 --no-truth",
     ),
+    Comparison(
+        name="servegen_day10",
+        title="ServeGen, day 10",
+        trace=SERVEGEN,
+        controllers=PAIR,
+        standing=Standing.HELD_OUT,
+        options="--from-hour 216 --hours 24 --no-truth",
+        share=DAYS,
+    ),
+    Comparison(
+        name="servegen_day13",
+        title="ServeGen, day 13",
+        trace=SERVEGEN,
+        controllers=PAIR,
+        standing=Standing.HELD_OUT,
+        options="--from-hour 288 --hours 24 --no-truth",
+        share=DAYS,
+    ),
+    Comparison(
+        name="servegen_steep_ninth",
+        title="ServeGen, steepest four hours of day 9 (202 to 206)",
+        trace=SERVEGEN,
+        controllers=PAIR,
+        standing=Standing.HELD_OUT,
+        options="--from-hour 202 --hours 4 --no-truth",
+    ),
 )
 PARTS = (
     Comparison(

@@ -107,13 +107,15 @@ def _usual_errors(given: PlanInput, reading: Sample, limit: float) -> float:
     """The highest share, 0 to `limit`, of the minutes before the reading's window.
 
     Only what counted as well then: a fault that goes on is never usual. While the fallback answers,
-    what is known is of the primary, and says nothing. 0 while nothing is known: then the threshold
-    alone stands.
+    what is known is of the primary, and says nothing. While fewer than `FAILING_FOR_S` of readings
+    are known nobody can say what is usual: `limit`, the most that it may be.
     """
     if given.fallback_open:
         return 0.0
     before = given.at - (reading.window_s or 0.0)
     errors = values_of(given.state.history, Signal.SERVER_ERROR_RATIO)
+    if len(errors) * given.cycle_s < FAILING_FOR_S:
+        return limit
     return max((value for at, value in errors if at < before and value <= limit), default=0.0)
 
 

@@ -18,6 +18,9 @@ UNEXPLAINED: Final = 2.0
 """A latency above this multiple of what the load explains is a fault: replicas do not mend it."""
 MOST_AT_ONCE: Final = 4
 """At most twice the replicas, or four more, in one step up, as llm-d's HPA policy allows."""
+LEAST_SAVED: Final = 0.1
+"""A step down has to save more than this share of the replicas, the HPA's tolerance: each is a
+chance to meet a burst before the replicas are back."""
 BUSY_RATIO: Final = 0.5
 """A used-up resource counts only when a latency is past half of its objective: an engine that
 batches keeps its GPU at 100 % long before callers notice anything."""
@@ -115,7 +118,7 @@ def capacity_unused(given: PlanInput) -> Candidate | None:
     if now is None or now <= _bounded(given, 0) or not _may_shrink(given):
         return None
     sizing = size_down(given)
-    if sizing is None:
+    if sizing is None or now - sizing.replicas <= LEAST_SAVED * now:
         return None
     ratio = given.state.saturation.slo_ratio
     if ratio is not None and ratio > 1.0:
@@ -211,6 +214,12 @@ def _why_fewer(given: PlanInput, sizing: Sizing, now: int, wanted: int) -> str:
         ratio = given.state.saturation.slo_ratio
         share = "nothing is asked of it" if ratio is None else f"latency is at {ratio:.0%} of it"
         return f"The objective is kept with ease ({share}): {wanted} of {now} replicas may do."
+    if sizing.seen:
+        return (
+            f"The highest load of the last hours was {sizing.load:.3g} {sizing.unit}, what is "
+            f"older counting less; one replica served {sizing.per_replica:.3g} well, so {wanted} "
+            f"of {now} replicas are enough."
+        )
     return (
         f"At most {sizing.load:.3g} {sizing.unit} are expected in the next "
         f"{sizing.horizon_s:.0f} s; one replica keeps the objectives up to "

@@ -43,6 +43,7 @@ class Sizing:
         load: that the replicas are sized for; per_replica what one of them carries; 0 when the
             latency ratio decided.
         violated: an objective is violated now.
+        seen: `load` came before and `per_replica` was served well: neither is forecast.
     """
 
     replicas: int
@@ -54,6 +55,7 @@ class Sizing:
     limited_by: Signal | None
     violated: bool
     doubts: tuple[Doubt, ...]
+    seen: bool = False
 
 
 def horizon_s(given: PlanInput) -> float:
@@ -72,10 +74,13 @@ def size_up(given: PlanInput) -> Sizing | None:
     )
     ratio = state.saturation.slo_ratio
     violated = ratio is not None and ratio > 1.0
-    known = isinstance(sustainable, Sustainable) and sustainable.bound is not Bound.AT_LEAST
-    if not known or forecast is None or not isinstance(sustainable, Sustainable):
+    if forecast is None or not isinstance(sustainable, Sustainable):
         return _by_ratio(given, forecast)
     demand = max(forecast.high, state.load.demand or 0.0)
+    # What was served well before is not what makes it slow now; beyond it, the latency decides.
+    served = demand <= sustainable.load * (given.replicas or 0)
+    if sustainable.bound is Bound.AT_LEAST and not served:
+        return _by_ratio(given, forecast)
     wanted = math.ceil(demand / sustainable.load)
     doubts = _forecast_doubts(forecast)
     if sustainable.bound is Bound.EXTRAPOLATED:
@@ -143,10 +148,9 @@ def size_down(given: PlanInput) -> Sizing | None:
     )
     if isinstance(sustainable, Unidentified):
         return _down_by_ratio(given, forecast, demand)
+    if sustainable.bound is Bound.AT_LEAST:
+        return _down_to_seen(given, forecast) or _down_by_ratio(given, forecast, demand)
     wanted = max(1, math.ceil(demand / sustainable.load))
-    # A load that was served well is known to be served, wherever the end may be.
-    if sustainable.bound is Bound.AT_LEAST and wanted >= (given.replicas or 0):
-        return _down_by_ratio(given, forecast, demand)
     doubts = _forecast_doubts(forecast)
     if sustainable.bound is Bound.EXTRAPOLATED:
         doubts.append(Doubt.BEYOND_LOAD_SEEN)
@@ -160,6 +164,27 @@ def size_down(given: PlanInput) -> Sizing | None:
         sustainable.limited_by,
         violated=False,
         doubts=tuple(doubts),
+    )
+
+
+def _down_to_seen(given: PlanInput, forecast: Forecast) -> Sizing | None:
+    """As many as put no more on one replica at the highest load of late than it served well."""
+    state = given.state
+    served = state.capacity.sustainable_load_per_replica(state.objectives, headroom=0.0)
+    demand = max(state.memory.peak_load, forecast.mean)
+    if isinstance(served, Unidentified) or demand > served.load * ((given.replicas or 0) - 1):
+        return None
+    return Sizing(
+        max(1, math.ceil(demand / served.load)),
+        demand,
+        served.load,
+        served.unit.value,
+        forecast.horizon_s,
+        forecast,
+        served.limited_by,
+        violated=False,
+        doubts=tuple(_forecast_doubts(forecast)),
+        seen=True,
     )
 
 

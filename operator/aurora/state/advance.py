@@ -37,6 +37,8 @@ MIN_LATENCY_S: Final = 1e-6
 MIN_LOAD: Final = 1e-9
 TURNS_A_WINDOW: Final = 2.0
 """How often a capacity curve learns: readings in between say the same again."""
+PEAK_HALF_LIFE_S: Final = 7200.0
+"""How long the highest load is remembered: a burst that came once may come again within hours."""
 MAX_ERROR_RATIO: Final = 0.05
 """With more failures than this, latencies say how fast the server fails, not what it carries."""
 
@@ -90,6 +92,7 @@ def advance(
         memory,
         **(_learned(memory, cycle, learning) if cycle.fresh else {}),
         at=at,
+        peak_load=_peak_load(memory, cycle),
         queued_since=waiting_since(memory.queued_since, readings.get(Signal.WAITING), at),
         cold_starts=observe_pods(
             memory.cold_starts,
@@ -125,7 +128,7 @@ def _prepared(
     unit = capacity_unit(capacity, readings)
     if unit is not capacity.unit:
         capacity, work, cost = capacity.in_unit(unit), Series(), None
-        memory = replace(memory, history=History())
+        memory = replace(memory, history=History(), peak_load=0.0)
     target = observation.target
     if target is not None and target.template_hash != capacity.template_hash:
         capacity = capacity.for_template(target.template_hash)
@@ -181,6 +184,12 @@ def _learned(memory: ModelMemory, cycle: _Cycle, learning: Learning) -> dict[str
         "capacity": _capacity(memory, cycle, measured) if learning.capacity else memory.capacity,
         "baselines": _baselines(memory, cycle, measured) if learning.baseline else memory.baselines,
     }
+
+
+def _peak_load(memory: ModelMemory, cycle: _Cycle) -> float:
+    """The highest load, which counts for half after `PEAK_HALF_LIFE_S`; never below that of now."""
+    passed = max(0.0, cycle.at - memory.at) if memory.at is not None else 0.0
+    return max(memory.peak_load * 0.5 ** (passed / PEAK_HALF_LIFE_S), cycle.load.work or 0.0)
 
 
 def _capacity(

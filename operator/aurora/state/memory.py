@@ -37,6 +37,7 @@ class ModelMemory:
         sample_at: when the newest load reading that was learned from was scraped.
         requests: the request load, requests/s.
         work: the same in the capacity model's unit.
+        peak_load: highest load of the whole workload, faded since, in the capacity model's unit.
         work_per_request: of the last readings, in the capacity model's unit x s.
         queued_since: when requests began to wait, None while none does.
         routing: of a RoutingPolicy that learns its weights.
@@ -47,6 +48,7 @@ class ModelMemory:
     capacity: CapacityModel = field(default_factory=CapacityModel)
     requests: Series = field(default_factory=Series)
     work: Series = field(default_factory=Series)
+    peak_load: float = 0.0
     work_per_request: float | None = None
     queued_since: float | None = None
     baselines: Mapping[Signal, BaselineMemory] = field(default_factory=dict)

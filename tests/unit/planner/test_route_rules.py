@@ -45,6 +45,15 @@ def failing(**over: Any) -> PlanInput:
     return planned(observation(**(base | over)), **given)
 
 
+def failed_by(early: float | None, late: float | None = None, *, minutes: float = 2.0) -> Any:
+    """The shares of errors of the ten minutes before, with others in the last minutes."""
+    since = NOW - 60.0 * minutes
+    quiet = {one.at: one for one in history(server_error_ratio=early)}
+    loud = history(server_error_ratio=late)
+    moments = tuple(one if one.at >= since else quiet[one.at] for one in loud)
+    return taught(history=moments)
+
+
 @pytest.mark.parametrize(
     ("ratio", "samples", "speaks"),
     [
@@ -60,20 +69,12 @@ def failing(**over: Any) -> PlanInput:
     ],
 )
 def test_server_errors_beyond_luck(ratio: float, samples: float | None, speaks: bool) -> None:
-    found = failure_of(failing(signals=signals(server_error_ratio=sample(ratio, samples=samples))))
+    seen = signals(server_error_ratio=sample(ratio, samples=samples))
+    found = failure_of(failing(signals=seen, given={"memory": failed_by(0.0)}))
     assert (found is not None) is speaks
     if found is not None:
         assert found.reason is PlanReason.SERVER_ERRORS
         assert found.evidence[0].threshold == pytest.approx(0.05)
-
-
-def failed_by(early: float | None, late: float | None = None, *, minutes: float = 2.0) -> Any:
-    """The shares of errors of the ten minutes before, with others in the last minutes."""
-    since = NOW - 60.0 * minutes
-    quiet = {one.at: one for one in history(server_error_ratio=early)}
-    loud = history(server_error_ratio=late)
-    moments = tuple(one if one.at >= since else quiet[one.at] for one in loud)
-    return taught(history=moments)
 
 
 @pytest.mark.parametrize(
@@ -86,7 +87,10 @@ def failed_by(early: float | None, late: float | None = None, *, minutes: float 
         pytest.param(failed_by(0.2, 0.0, minutes=4.0), 0.12, True, id="nor is one that was"),
         pytest.param(failed_by(0.03, 0.07, minutes=5.0), 0.07, True, id="it lasts for 5 minutes"),
         pytest.param(failed_by(0.03, 0.07, minutes=4.5), 0.07, False, id="it lasts for less"),
-        pytest.param(failed_by(None, None), 0.07, True, id="what is usual is not known"),
+        pytest.param(failed_by(None), 0.14, False, id="what is usual is not known"),
+        pytest.param(failed_by(None), 0.16, True, id="so much is no noise that is allowed"),
+        pytest.param(failed_by(None, 0.0, minutes=4.0), 0.07, False, id="four clean minutes"),
+        pytest.param(failed_by(None, 0.0, minutes=5.5), 0.07, True, id="five clean minutes"),
     ],
 )
 def test_what_a_model_fails_by_anyway_is_no_failure(

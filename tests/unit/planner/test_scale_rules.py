@@ -4,6 +4,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from aurora.observe.sample import Gap, Missing, Signal
 from aurora.observe.snapshot import ModelObservation
@@ -27,8 +29,8 @@ CARRIED = carried(headroom=sizing.HEADROOM, probability=sizing.CURVE_PROBABILITY
 KEPT = carried(headroom=sizing.DOWN_HEADROOM)
 """The same when taking away."""
 
-HELD = 5.0 * (1.0 - sizing.DOWN_HEADROOM)
-"""What a replica is taken to carry that was seen at 5 requests/s and never at its end."""
+SERVED = 5.0
+"""Requests/s that a replica of `served_well` carried; where it ends is not known."""
 
 
 def seen_with(replicas: int = 2, **over: Any) -> ModelObservation:
@@ -425,20 +427,69 @@ def test_without_a_capacity_the_ratio_decides_on_fewer(ttft: float, expected: in
     assert wanted(capacity_unused(planned(seen, memory=steady))) == expected
 
 
+def served_well(
+    load: float, *, replicas: int = 8, peak: float = 0.0, ttft: float = 1.5, **over: Any
+) -> PlanInput:
+    """A steady load on replicas of which only is known that they served 5 requests/s each."""
+    narrow = taught(load, ready=replicas, capacity=curve((4.0, SERVED)), peak_load=peak)
+    readings = signals(request_rate=load, ttft_p95=ttft, tpot_p95=0.001)
+    return planned(seen_with(replicas, signals=readings, **over), memory=narrow)
+
+
 @pytest.mark.parametrize(
-    ("load", "expected"),
+    ("load", "replicas", "expected"),
     [
-        pytest.param(7 * HELD - 0.2, 7, id="seven replicas have held so much"),
-        pytest.param(7 * HELD + 0.2, None, id="seven were never seen to"),
+        pytest.param(7 * SERVED - 0.1, 8, 7, id="seven replicas have held so much"),
+        pytest.param(7 * SERVED + 0.1, 8, None, id="seven were never seen to"),
+        pytest.param(9 * SERVED - 0.1, 10, None, id="a tenth is not worth a step"),
+        pytest.param(8 * SERVED - 0.1, 10, 8, id="a fifth is"),
     ],
 )
 def test_a_load_that_was_served_needs_no_curve_to_its_end(
+    load: float, replicas: int, expected: int | None
+) -> None:
+    found = capacity_unused(served_well(load, replicas=replicas))
+    assert wanted(found) == expected
+    if found is not None:
+        assert f"one replica served {SERVED:g} well" in found.message
+
+
+@pytest.mark.parametrize(
+    ("peak", "expected"),
+    [
+        pytest.param(0.0, 6, id="nothing higher came"),
+        pytest.param(7 * SERVED - 0.1, 7, id="seven carry the highest load of late"),
+        pytest.param(8 * SERVED - 0.1, None, id="eight were needed lately"),
+    ],
+)
+def test_the_highest_load_of_late_bounds_the_step_down(peak: float, expected: int | None) -> None:
+    assert wanted(capacity_unused(served_well(5.0, peak=peak))) == expected
+
+
+@given(load=st.floats(20.0, 60.0), peak=st.floats(0.0, 70.0), replicas=st.integers(5, 16))
+@settings(deadline=None, max_examples=60)
+def test_a_step_down_never_loads_a_replica_beyond_what_it_served(
+    load: float, peak: float, replicas: int
+) -> None:
+    situation = served_well(load, replicas=replicas, peak=peak)
+    found = capacity_unused(situation)
+    if found is not None and "well" in found.message:  # else the end is known by now
+        highest = max(load, situation.state.memory.peak_load)
+        assert highest <= SERVED * int(found.after["replicas"]) * (1 + 1e-9)
+
+
+@pytest.mark.parametrize(
+    ("load", "expected"),
+    [
+        pytest.param(17.9, None, id="such a load was served well: it is not what makes it slow"),
+        pytest.param(18.1, 7, id="such a load never was: the latency decides"),
+    ],
+)
+def test_a_latency_at_a_load_that_was_served_asks_for_no_replicas(
     load: float, expected: int | None
 ) -> None:
-    narrow = taught(load, ready=8, capacity=curve((4.0, 5.0)))
-    readings = signals(request_rate=load, ttft_p95=1.5, tpot_p95=0.001)
-    found = capacity_unused(planned(seen_with(8, signals=readings), memory=narrow))
-    assert wanted(found) == expected
+    young = tuple(pod(n, ready_at=1_800_000_000.0 - 20) for n in range(4))  # teaches nothing
+    assert wanted(more_needed(served_well(load, replicas=4, ttft=4.5, pods=young))) == expected
 
 
 def test_no_step_down_is_taken_back_while_the_load_does_not_double() -> None:

@@ -224,6 +224,23 @@ def test_a_growing_queue_is_demand() -> None:
     assert state.load.backlog == 150.0
 
 
+@given(
+    loads=st.lists(st.one_of(st.none(), st.floats(0.0, 1e6)), min_size=1, max_size=8),
+    gap_s=st.floats(15.0, 14_400.0),
+)
+@settings(deadline=None, max_examples=50)
+def test_the_highest_load_fades_by_half_in_two_hours_and_is_never_below_that_of_now(
+    loads: list[float | None], gap_s: float
+) -> None:
+    memory, expected = ModelMemory(), 0.0
+    for turn, load in enumerate(loads):
+        at = NOW + turn * gap_s
+        rate = Missing(Gap.NO_DATA) if load is None else sample(load, at=at)
+        memory, _ = advance(memory, seen({Signal.REQUEST_RATE: rate}, at=at), at)
+        expected = max(expected * 0.5 ** ((gap_s if turn else 0.0) / 7200.0), load or 0.0)
+        assert memory.peak_load == pytest.approx(expected)
+
+
 def test_waiting_is_timed_and_a_missing_reading_does_not_end_it() -> None:
     clock = Clock()
     queued = {RATE: 4.0, Signal.WAITING: 3.0}
