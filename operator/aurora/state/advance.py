@@ -20,7 +20,7 @@ from aurora.state.history import (
     load_is_falling,
     replicas_settled,
 )
-from aurora.state.load import capacity_unit, in_flight, load_of
+from aurora.state.load import capacity_unit, in_flight, load_of, peak_load
 from aurora.state.memory import ModelMemory
 from aurora.state.saturation import latency_objectives, saturation_of, waiting_since
 from aurora.state.summary import endpoint_state, pod_state, replicas_of
@@ -37,8 +37,6 @@ MIN_LATENCY_S: Final = 1e-6
 MIN_LOAD: Final = 1e-9
 TURNS_A_WINDOW: Final = 2.0
 """How often a capacity curve learns: readings in between say the same again."""
-PEAK_HALF_LIFE_S: Final = 7200.0
-"""How long the highest load is remembered: a burst that came once may come again within hours."""
 MAX_ERROR_RATIO: Final = 0.05
 """With more failures than this, latencies say how fast the server fails, not what it carries."""
 
@@ -92,7 +90,7 @@ def advance(
         memory,
         **(_learned(memory, cycle, learning) if cycle.fresh else {}),
         at=at,
-        peak_load=_peak_load(memory, cycle),
+        peak_load=peak_load(memory, cycle.load.work, at),
         queued_since=waiting_since(memory.queued_since, readings.get(Signal.WAITING), at),
         cold_starts=observe_pods(
             memory.cold_starts,
@@ -184,12 +182,6 @@ def _learned(memory: ModelMemory, cycle: _Cycle, learning: Learning) -> dict[str
         "capacity": _capacity(memory, cycle, measured) if learning.capacity else memory.capacity,
         "baselines": _baselines(memory, cycle, measured) if learning.baseline else memory.baselines,
     }
-
-
-def _peak_load(memory: ModelMemory, cycle: _Cycle) -> float:
-    """The highest load, which counts for half after `PEAK_HALF_LIFE_S`; never below that of now."""
-    passed = max(0.0, cycle.at - memory.at) if memory.at is not None else 0.0
-    return max(memory.peak_load * 0.5 ** (passed / PEAK_HALF_LIFE_S), cycle.load.work or 0.0)
 
 
 def _capacity(

@@ -1,5 +1,6 @@
 """How much work callers ask for, in a unit that is proportional to what it costs the server."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -9,13 +10,15 @@ from aurora.state.history import Moment, since
 from aurora.state.memory import ModelMemory
 from aurora.state.system_state import Load
 
-__all__ = ["GENERATION_COST", "capacity_unit", "in_flight", "load_of"]
+__all__ = ["GENERATION_COST", "capacity_unit", "in_flight", "load_of", "peak_load"]
 
 LEAST_RATE: Final = 1e-9
 """Requests/s: below it a cost for each request would be no number."""
 GENERATION_COST: Final = 4.0
 """Prompt tokens that a generated token costs as much as: (cb + c0 / 64) / cp of the measured
 servers is 4.5 to 9.5 (docs/capacity-model.md); for one mix of requests it does not matter."""
+PEAK_HALF_LIFE_S: Final = 7200.0
+"""How long the highest load is remembered: a burst that came once may come again within hours."""
 
 _TOKENS = (Signal.PROMPT_TOKEN_RATE, Signal.GENERATION_TOKEN_RATE)
 
@@ -101,3 +104,9 @@ def _growth(
     if then is None or then.in_flight is None or at - then.at < 1.0:
         return 0.0
     return max(0.0, (now - then.in_flight) / (at - then.at))
+
+
+def peak_load(memory: ModelMemory, work: float | None, at: float) -> float:
+    """The highest load, which counts for half after `PEAK_HALF_LIFE_S`; never below that of now."""
+    passed = max(0.0, at - memory.at) if memory.at is not None else 0.0
+    return max(memory.peak_load * math.pow(0.5, passed / PEAK_HALF_LIFE_S), work or 0.0)
