@@ -120,9 +120,6 @@ def capacity_unused(given: PlanInput) -> Candidate | None:
     sizing = size_down(given)
     if sizing is None or now - sizing.replicas <= LEAST_SAVED * now:
         return None
-    ratio = given.state.saturation.slo_ratio
-    if ratio is not None and ratio > 1.0:
-        return None
     wanted = max(_bounded(given, sizing.replicas), now - _step(given, now))
     if wanted >= now:
         return None
@@ -183,7 +180,13 @@ def _is_fault(given: PlanInput, sizing: Sizing) -> bool:
 
 
 def _may_shrink(given: PlanInput) -> bool:
-    """Nothing is taken away while pods start or fail, or while traffic goes elsewhere."""
+    """Nothing is taken away while pods start or fail, or while traffic goes elsewhere.
+
+    Nor for the cooldown of steps down after an objective was missed, by whatever it was mended.
+    """
+    missed, wait = given.state.memory.missed_at, given.spec.autonomy.cooldown.down
+    if missed is not None and given.at - missed <= wait.total_seconds():
+        return False
     replicas, pods = given.state.replicas, given.state.pods
     starting = replicas.spec is None or (replicas.ready or 0) < replicas.spec
     return not (starting or pods.crash_looping or given.fallback_open) and given.state.settled

@@ -22,7 +22,7 @@ from aurora.state.history import (
 )
 from aurora.state.load import capacity_unit, in_flight, load_of, peak_load
 from aurora.state.memory import ModelMemory
-from aurora.state.saturation import latency_objectives, saturation_of, waiting_since
+from aurora.state.saturation import latency_objectives, missed_at, saturation_of, waiting_since
 from aurora.state.summary import endpoint_state, pod_state, replicas_of
 from aurora.state.system_state import Load, SystemState
 from aurora.state.turns import is_turn, phase_of
@@ -86,11 +86,13 @@ def advance(
     readings = _plausible(observation.signals)
     memory = _prepared(memory, observation, readings)
     cycle = _cycle(memory, observation, readings, at)
+    objectives = latency_objectives(observation.model.spec.objectives)
     memory = replace(
         memory,
         **(_learned(memory, cycle, learning) if cycle.fresh else {}),
         at=at,
         peak_load=peak_load(memory, cycle.load.work, at),
+        missed_at=missed_at(memory.missed_at, readings, objectives, at),
         queued_since=waiting_since(memory.queued_since, readings.get(Signal.WAITING), at),
         cold_starts=observe_pods(
             memory.cold_starts,

@@ -38,6 +38,7 @@ class ModelMemory:
         requests: the request load, requests/s.
         work: the same in the capacity model's unit.
         peak_load: highest load of the whole workload, faded since, in the capacity model's unit.
+        missed_at: when a latency objective was last missed.
         work_per_request: of the last readings, in the capacity model's unit x s.
         queued_since: when requests began to wait, None while none does.
         routing: of a RoutingPolicy that learns its weights.
@@ -49,6 +50,7 @@ class ModelMemory:
     requests: Series = field(default_factory=Series)
     work: Series = field(default_factory=Series)
     peak_load: float = 0.0
+    missed_at: float | None = None
     work_per_request: float | None = None
     queued_since: float | None = None
     baselines: Mapping[Signal, BaselineMemory] = field(default_factory=dict)

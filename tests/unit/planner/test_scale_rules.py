@@ -22,7 +22,7 @@ from aurora.planner.scale_rules import (
 )
 from aurora.state.memory import ModelMemory
 from tests.support.builders import autoscaler, model, observation, pod, sample, signals, target
-from tests.support.situations import carried, curve, history, planned, series, taught, ttft_at
+from tests.support.situations import NOW, carried, curve, history, planned, series, taught, ttft_at
 
 CARRIED = carried(headroom=sizing.HEADROOM, probability=sizing.CURVE_PROBABILITY)
 """Requests/s that one replica is sized for when adding."""
@@ -428,10 +428,22 @@ def test_without_a_capacity_the_ratio_decides_on_fewer(ttft: float, expected: in
 
 
 def served_well(
-    load: float, *, replicas: int = 8, peak: float = 0.0, ttft: float = 1.5, **over: Any
+    load: float,
+    *,
+    replicas: int = 8,
+    peak: float = 0.0,
+    missed_s: float | None = None,
+    ttft: float = 1.5,
+    **over: Any,
 ) -> PlanInput:
     """A steady load on replicas of which only is known that they served 5 requests/s each."""
-    narrow = taught(load, ready=replicas, capacity=curve((4.0, SERVED)), peak_load=peak)
+    narrow = taught(
+        load,
+        ready=replicas,
+        capacity=curve((4.0, SERVED)),
+        peak_load=peak,
+        missed_at=None if missed_s is None else NOW - missed_s,
+    )
     readings = signals(request_rate=load, ttft_p95=ttft, tpot_p95=0.001)
     return planned(seen_with(replicas, signals=readings, **over), memory=narrow)
 
@@ -464,6 +476,20 @@ def test_a_load_that_was_served_needs_no_curve_to_its_end(
 )
 def test_the_highest_load_of_late_bounds_the_step_down(peak: float, expected: int | None) -> None:
     assert wanted(capacity_unused(served_well(5.0, peak=peak))) == expected
+
+
+@pytest.mark.parametrize(
+    ("missed_s", "expected"),
+    [
+        pytest.param(None, 6, id="none was missed"),
+        pytest.param(901.0, 6, id="one was missed before the cooldown of steps down"),
+        pytest.param(899.0, None, id="one was missed within it"),
+    ],
+)
+def test_a_missed_objective_begins_the_cooldown_of_steps_down(
+    missed_s: float | None, expected: int | None
+) -> None:
+    assert wanted(capacity_unused(served_well(5.0, missed_s=missed_s))) == expected
 
 
 @given(load=st.floats(16.0, 40.0), peak=st.floats(0.0, 45.0), replicas=st.integers(4, 8))

@@ -241,6 +241,26 @@ def test_the_highest_load_fades_by_half_in_two_hours_and_is_never_below_that_of_
         assert memory.peak_load == pytest.approx(expected)
 
 
+@pytest.mark.parametrize(
+    ("readings", "missed"),
+    [
+        pytest.param([3.1], 0, id="missed now"),
+        pytest.param([3.1, 0.4, 2.0], 0, id="kept since, at the bound too"),
+        pytest.param([3.1, 0.4, 3.2], 2, id="missed again"),
+        pytest.param([0.4, None], None, id="never, and no reading is no miss"),
+    ],
+)
+def test_the_last_missed_objective_is_remembered(
+    readings: list[float | None], missed: int | None
+) -> None:
+    memory = ModelMemory()
+    for turn, value in enumerate(readings):
+        at = NOW + 15.0 * turn
+        ttft = Missing(Gap.NO_DATA) if value is None else sample(value, at=at)
+        memory, _ = advance(memory, seen({Signal.TTFT_P95: ttft}, at=at), at)
+    assert memory.missed_at == (None if missed is None else NOW + 15.0 * missed)
+
+
 def test_waiting_is_timed_and_a_missing_reading_does_not_end_it() -> None:
     clock = Clock()
     queued = {RATE: 4.0, Signal.WAITING: 3.0}
