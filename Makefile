@@ -76,7 +76,7 @@ bench-routing: setup ## Measure routing decisions beside MABWiser and Vowpal Wab
 	$(BIN)/python bench/router_http.py
 
 bench-cycle: setup ## Measure one cycle over 10 to 10,000 models
-	$(BIN)/python -m bench.cycle
+	$(BIN)/python -m bench.cycle --save
 	$(BIN)/python -m bench.scaleplot
 
 soak: setup ## Soak: 500 models on a real API server, faults at random (MINUTES=30)

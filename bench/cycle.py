@@ -11,7 +11,7 @@ Each size is measured in a process of its own: first steady, then with 3 % of th
 decides by moves 15 s between cycles. Figures are of the slowest cycle of each kind; the steady ones
 can be repeated, so there the fastest is told as well.
 
-    python -m bench.cycle [--models 10,100,1000,10000] [--cases 20000] [--output json]
+    python -m bench.cycle [--models 10,100,1000,10000] [--cases 20000] [--save] [--output json]
 """
 
 import argparse
@@ -48,6 +48,7 @@ CYCLE_S = 15.0
 STEADY, BREACHING, SETTLING = 3, 4, 6
 BREACHING_PER_MILLE = 30
 READY_S = PATIENCE_S = 300.0
+RESULT = Path(__file__).parent / "results" / "cycle.json"
 
 
 @dataclass
@@ -351,6 +352,7 @@ def main() -> None:
     parser.add_argument("--one", type=int, help="measure one size in this process")
     parser.add_argument("--cases", type=int, default=20_000)
     parser.add_argument("--output", choices=("table", "json"), default="table")
+    parser.add_argument("--save", action="store_true", help="write bench/results/cycle.json")
     arguments = parser.parse_args()
     if arguments.one:
         configure("console")
@@ -359,6 +361,9 @@ def main() -> None:
         return
     sizes = [int(size) for size in arguments.models.split(",")]
     results = [own_process(size, arguments.cases) for size in sizes]
+    if arguments.save:
+        RESULT.parent.mkdir(exist_ok=True)
+        RESULT.write_text(json.dumps({"result": {"sizes": results}}, indent=2) + "\n")
     print(json.dumps({"sizes": results}) if arguments.output == "json" else table(results))
 
 
