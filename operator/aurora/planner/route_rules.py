@@ -26,12 +26,15 @@ __all__ = [
 _LOWER_BOUND: Final = normal_quantile(0.9)
 LEAST_FAILED: Final = 5.0
 """Requests that have to fail before their share is looked at."""
-USUAL_FACTOR: Final = 2.0
+USUAL_FACTOR: Final = 3.0
 """A share of errors is a failure at once when it is above the threshold by this multiple of what
 the model fails by anyway; otherwise when it lasts. Noise with a mean of 2 % that is drawn anew
 every 30 s reaches 12 % in a window of 120 s now and then (docs/simulator.md)."""
-FAILING_FOR_S: Final = 300.0
-"""What lasts so long is no noise: Flagger's tutorials wait as long, 5 checks of 1 minute."""
+UNKNOWN_FACTOR: Final = 3.0
+"""The same as a multiple of the threshold, while nobody can say what is usual."""
+FAILING_FOR_S: Final = 420.0
+"""What lasts so long is no noise: the 5 min that Flagger's tutorials wait, 5 checks of 1 minute,
+and the 2 min that the first of the readings looks back."""
 MOST_DOUBLINGS: Final = 6
 """The wait before the next way back doubles with each failure, up to 64 times."""
 
@@ -98,24 +101,27 @@ def server_errors(given: PlanInput) -> Failure | None:
 def _is_noise(given: PlanInput, reading: Sample, limit: float) -> bool:
     """Whether a model that fails a little all along may fail so much for a moment only."""
     usual = _usual_errors(given, reading, limit)
-    if usual <= 0.0 or surely_above(min(1.0, limit + USUAL_FACTOR * usual), reading):
+    if usual == 0.0:
+        return False
+    above = UNKNOWN_FACTOR * limit if usual is None else limit + USUAL_FACTOR * usual
+    if surely_above(min(1.0, above), reading):
         return False
     return not lasts_above(given, Signal.SERVER_ERROR_RATIO, limit, seconds=FAILING_FOR_S)
 
 
-def _usual_errors(given: PlanInput, reading: Sample, limit: float) -> float:
+def _usual_errors(given: PlanInput, reading: Sample, limit: float) -> float | None:
     """The highest share, 0 to `limit`, of the minutes before the reading's window.
 
     Only what counted as well then: a fault that goes on is never usual. While the fallback answers,
-    what is known is of the primary, and says nothing. While fewer than `FAILING_FOR_S` of readings
-    are known nobody can say what is usual: `limit`, the most that it may be.
+    what is known is of the primary, and says nothing. None while fewer than `FAILING_FOR_S` of
+    readings are known: nobody can say what is usual then.
     """
     if given.fallback_open:
         return 0.0
     before = given.at - (reading.window_s or 0.0)
     errors = values_of(given.state.history, Signal.SERVER_ERROR_RATIO)
     if len(errors) * given.cycle_s < FAILING_FOR_S:
-        return limit
+        return None
     return max((value for at, value in errors if at < before and value <= limit), default=0.0)
 
 
