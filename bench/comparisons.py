@@ -133,7 +133,7 @@ HELD_OUT = (
         title="ServeGen, day 14",
         trace=SERVEGEN,
         controllers=LONG,
-        standing=Standing.HELD_OUT,
+        standing=Standing.LOOKED_AT,
         options="--from-hour 312 --hours 24 --no-truth",
         share=DAYS,
     ),
@@ -142,7 +142,7 @@ HELD_OUT = (
         title="ServeGen, steepest four hours of days 8 to 14 (233 to 237)",
         trace=SERVEGEN,
         controllers=LONG,
-        standing=Standing.HELD_OUT,
+        standing=Standing.LOOKED_AT,
         options="--from-hour 233 --hours 4 --no-truth",
     ),
     Comparison(
@@ -159,7 +159,7 @@ HELD_OUT = (
         title="ServeGen, steepest four hours of days 11 to 14 (311 to 315)",
         trace=SERVEGEN,
         controllers=PAIR,
-        standing=Standing.HELD_OUT,
+        standing=Standing.LOOKED_AT,
         options="--from-hour 311 --hours 4 --no-truth",
     ),
     Comparison(
@@ -179,6 +179,14 @@ HELD_OUT = (
         standing=Standing.HELD_OUT,
         options="--from-hour 240 --hours 24 --no-truth",
         share=DAYS,
+    ),
+    Comparison(
+        name="servegen_steep_middle",
+        title="ServeGen, steepest four hours of days 11 and 12 (248 to 252)",
+        trace=SERVEGEN,
+        controllers=PAIR,
+        standing=Standing.HELD_OUT,
+        options="--from-hour 248 --hours 4 --no-truth",
     ),
     Comparison(
         name="servegen_day13",
