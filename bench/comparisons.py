@@ -4,7 +4,7 @@ Held-out loads were named here before they were first played. Where a constant w
 of what one of them showed, that one is held out no longer.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
 
@@ -76,182 +76,109 @@ class Comparison:
 DAYS = 3 / 20
 WHOLE_AZURE = "--fault {}:0:3440:{}"
 
+
+def _azure(name: str, title: str, controllers: tuple[str, ...], options: str = "") -> Comparison:
+    return Comparison(
+        name=name,
+        title=title,
+        trace=AZURE,
+        controllers=controllers,
+        standing=Standing.LOOKED_AT,
+        options=options,
+    )
+
+
+def _servegen(  # noqa: PLR0913 - the parts of one comparison
+    name: str,
+    title: str,
+    controllers: tuple[str, ...],
+    *,
+    from_hour: int,
+    hours: int,
+    standing: Standing = Standing.LOOKED_AT,
+) -> Comparison:
+    """Some hours of the two weeks; whole days are played on fewer seeds."""
+    return Comparison(
+        name=name,
+        title=title,
+        trace=SERVEGEN,
+        controllers=controllers,
+        standing=standing,
+        options=f"--from-hour {from_hour} --hours {hours} --no-truth",
+        share=DAYS if hours >= 24 else 1.0,
+    )
+
+
+def _day(
+    number: int, controllers: tuple[str, ...], standing: Standing = Standing.LOOKED_AT
+) -> Comparison:
+    return _servegen(
+        f"servegen_day{number}",
+        f"ServeGen, day {number}",
+        controllers,
+        from_hour=24 * (number - 1),
+        hours=24,
+        standing=standing,
+    )
+
+
+def _steep(
+    name: str,
+    controllers: tuple[str, ...],
+    days: str,
+    *,
+    from_hour: int,
+    standing: Standing = Standing.LOOKED_AT,
+) -> Comparison:
+    """The steepest four hours of some days."""
+    return _servegen(
+        f"servegen_steep{name}",
+        f"ServeGen, steepest four hours{days} ({from_hour} to {from_hour + 4})",
+        controllers,
+        from_hour=from_hour,
+        hours=4,
+        standing=standing,
+    )
+
+
 OPERATING_POINT = (
-    Comparison(
-        name="azure",
-        title="Azure code, whole",
-        trace=AZURE,
-        controllers=ALL,
-        standing=Standing.LOOKED_AT,
-    ),
-    Comparison(
-        name="azure_first",
-        title="Azure code, first half",
-        trace=AZURE,
-        controllers=RIVALS,
+    _azure("azure", "Azure code, whole", ALL),
+    replace(
+        _azure("azure_first", "Azure code, first half", RIVALS, "--hours 0.4777"),
         standing=Standing.TUNED_ON,
-        options="--hours 0.4777",
     ),
-    Comparison(
-        name="azure_second",
-        title="Azure code, second half",
-        trace=AZURE,
-        controllers=RIVALS,
-        standing=Standing.LOOKED_AT,
-        options="--from-hour 0.4777",
-    ),
-    Comparison(
-        name="servegen_days",
-        title="ServeGen, days 1 and 2",
-        trace=SERVEGEN,
-        controllers=LONG,
-        standing=Standing.LOOKED_AT,
-        options="--from-hour 0 --hours 48 --no-truth",
-        share=DAYS,
-    ),
-    Comparison(
-        name="servegen_steep",
-        title="ServeGen, steepest four hours (21 to 25)",
-        trace=SERVEGEN,
-        controllers=ALL,
-        standing=Standing.LOOKED_AT,
-        options="--from-hour 21 --hours 4 --no-truth",
-    ),
+    _azure("azure_second", "Azure code, second half", RIVALS, "--from-hour 0.4777"),
+    _servegen("servegen_days", "ServeGen, days 1 and 2", LONG, from_hour=0, hours=48),
+    _steep("", ALL, "", from_hour=21),
 )
-HELD_OUT = (
-    Comparison(
-        name="servegen_day8",
-        title="ServeGen, day 8",
-        trace=SERVEGEN,
-        controllers=LONG,
-        standing=Standing.LOOKED_AT,
-        options="--from-hour 168 --hours 24 --no-truth",
-        share=DAYS,
-    ),
-    Comparison(
-        name="servegen_day14",
-        title="ServeGen, day 14",
-        trace=SERVEGEN,
-        controllers=LONG,
-        standing=Standing.LOOKED_AT,
-        options="--from-hour 312 --hours 24 --no-truth",
-        share=DAYS,
-    ),
-    Comparison(
-        name="servegen_steep_late",
-        title="ServeGen, steepest four hours of days 8 to 14 (233 to 237)",
-        trace=SERVEGEN,
-        controllers=LONG,
-        standing=Standing.LOOKED_AT,
-        options="--from-hour 233 --hours 4 --no-truth",
-    ),
-    Comparison(
-        name="servegen_day12",
-        title="ServeGen, day 12",
-        trace=SERVEGEN,
-        controllers=PAIR,
-        standing=Standing.HELD_OUT,
-        options="--from-hour 264 --hours 24 --no-truth",
-        share=DAYS,
-    ),
-    Comparison(
-        name="servegen_steep_last",
-        title="ServeGen, steepest four hours of days 11 to 14 (311 to 315)",
-        trace=SERVEGEN,
-        controllers=PAIR,
-        standing=Standing.LOOKED_AT,
-        options="--from-hour 311 --hours 4 --no-truth",
-    ),
-    Comparison(
-        name="servegen_day10",
-        title="ServeGen, day 10",
-        trace=SERVEGEN,
-        controllers=PAIR,
-        standing=Standing.LOOKED_AT,
-        options="--from-hour 216 --hours 24 --no-truth",
-        share=DAYS,
-    ),
-    Comparison(
-        name="servegen_day11",
-        title="ServeGen, day 11",
-        trace=SERVEGEN,
-        controllers=PAIR,
-        standing=Standing.HELD_OUT,
-        options="--from-hour 240 --hours 24 --no-truth",
-        share=DAYS,
-    ),
-    Comparison(
-        name="servegen_steep_middle",
-        title="ServeGen, steepest four hours of days 11 and 12 (248 to 252)",
-        trace=SERVEGEN,
-        controllers=PAIR,
-        standing=Standing.HELD_OUT,
-        options="--from-hour 248 --hours 4 --no-truth",
-    ),
-    Comparison(
-        name="servegen_day13",
-        title="ServeGen, day 13",
-        trace=SERVEGEN,
-        controllers=PAIR,
-        standing=Standing.LOOKED_AT,
-        options="--from-hour 288 --hours 24 --no-truth",
-        share=DAYS,
-    ),
-    Comparison(
-        name="servegen_steep_ninth",
-        title="ServeGen, steepest four hours of day 9 (202 to 206)",
-        trace=SERVEGEN,
-        controllers=PAIR,
-        standing=Standing.LOOKED_AT,
-        options="--from-hour 202 --hours 4 --no-truth",
-    ),
+FURTHER = (
+    _day(8, LONG),
+    _day(14, LONG),
+    _steep("_late", LONG, " of days 8 to 14", from_hour=233),
+    _day(12, PAIR, Standing.HELD_OUT),
+    _steep("_last", PAIR, " of days 11 to 14", from_hour=311),
+    _day(10, PAIR),
+    _day(11, PAIR, Standing.HELD_OUT),
+    _steep("_middle", PAIR, " of days 11 and 12", from_hour=248, standing=Standing.HELD_OUT),
+    _day(13, PAIR),
+    _steep("_ninth", PAIR, " of day 9", from_hour=202),
 )
+"""Held out when they were first played, and since then as far as they say so."""
 PARTS = (
-    Comparison(
-        name="ablation_azure",
-        title="Azure code, whole",
-        trace=AZURE,
-        controllers=ABLATIONS,
-        standing=Standing.LOOKED_AT,
-        options="--no-truth",
-    ),
-    Comparison(
-        name="ablation_steep",
-        title="ServeGen, steepest four hours",
-        trace=SERVEGEN,
-        controllers=ABLATIONS,
-        standing=Standing.LOOKED_AT,
-        options="--from-hour 21 --hours 4 --no-truth",
-    ),
-    Comparison(
-        name="ablation_day8",
-        title="ServeGen, day 8",
-        trace=SERVEGEN,
-        controllers=ABLATIONS,
-        standing=Standing.LOOKED_AT,
-        options="--from-hour 168 --hours 24 --no-truth",
-        share=DAYS,
-    ),
-    Comparison(
-        name="ablation_faults",
-        title="Azure code, half of the requests fail for 20 min",
-        trace=AZURE,
-        controllers=ABLATIONS,
-        standing=Standing.LOOKED_AT,
-        options="--fallback 8 --fault errors:1200:2400:0.5 --no-truth",
+    _azure("ablation_azure", "Azure code, whole", ABLATIONS, "--no-truth"),
+    _servegen("ablation_steep", "ServeGen, steepest four hours", ABLATIONS, from_hour=21, hours=4),
+    _servegen("ablation_day8", "ServeGen, day 8", ABLATIONS, from_hour=168, hours=24),
+    _azure(
+        "ablation_faults",
+        "Azure code, half of the requests fail for 20 min",
+        ABLATIONS,
+        "--fallback 8 --fault errors:1200:2400:0.5 --no-truth",
     ),
 )
 
 
 def _adverse(name: str, title: str, options: str, *more: str) -> Comparison:
-    return Comparison(
-        name=name,
-        title=title,
-        trace=AZURE,
-        controllers=(*RIVALS, "keda-rate", *more),
-        standing=Standing.LOOKED_AT,
-        options=f"{options} --no-truth",
-    )
+    return _azure(name, title, (*RIVALS, "keda-rate", *more), f"{options} --no-truth")
 
 
 ADVERSE = (
@@ -315,4 +242,4 @@ VERDICTS = (
     _fresh("verdicts_3", "Azure code, 3 at the start", "--replicas 1,3,16"),
     _fresh("verdicts_steep", "ServeGen, steepest four hours", "--from-hour 21 --hours 4", SERVEGEN),
 )
-COMPARISONS = (*OPERATING_POINT, *HELD_OUT, *PARTS, *ADVERSE, *RESPONSES, *VERDICTS)
+COMPARISONS = (*OPERATING_POINT, *FURTHER, *PARTS, *ADVERSE, *RESPONSES, *VERDICTS)

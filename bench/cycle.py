@@ -42,7 +42,8 @@ from aurora.factory import OperatorParts, operator_parts
 from aurora.heap import keep_the_heap_small
 from aurora.logs import configure
 from aurora.observe.observer import Observer
-from tests.support.realprometheus import free_port, wait_until
+from tests.support.ports import free_port
+from tests.support.realprometheus import wait_until
 
 CYCLE_S = 15.0
 STEADY, BREACHING, SETTLING = 3, 4, 6

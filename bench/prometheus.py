@@ -116,8 +116,7 @@ async def asked(url: str, models: int, pid: int, settings: MetricsSettings) -> d
     client = PrometheusClient(PrometheusSettings(url, query_timeout_s=120.0, deadline_s=600.0))
     spaces = sorted({one.namespace for one in bigfleet.named(models)})
     queries = fleet_queries(settings, sorted(SOURCES), namespaces=spaces)
-    if settings.recorded:
-        queries |= recorded_queries(settings, queries, spaces)
+    queries |= recorded_queries(settings, queries, spaces)
     each: dict[str, Any] = {}
     for name, text in queries.items():
         cpu, began = cpu_s(pid), time.perf_counter()

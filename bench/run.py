@@ -28,7 +28,7 @@ ROOT = Path(__file__).resolve().parents[1]
 if str(ROOT) not in sys.path:  # run as a file, only the file's own folder is on the path
     sys.path.insert(0, str(ROOT))
 
-from bench.comparisons import COMPARISONS, HELD_OUT, OPERATING_POINT, SERVEGEN  # noqa: E402
+from bench.comparisons import COMPARISONS, FURTHER, OPERATING_POINT, SERVEGEN  # noqa: E402
 from bench.plots import attainment, fault  # noqa: E402
 from bench.tables import blocks, filled  # noqa: E402
 
@@ -161,7 +161,7 @@ def render() -> list[str]:
         if _write(page, filled(page.read_text(encoding="utf-8"), blocks(results)))
     ]
     IMAGES.mkdir(exist_ok=True)
-    titles = {one.name: one.title for one in (*OPERATING_POINT, *HELD_OUT)}
+    titles = {one.name: one.title for one in (*OPERATING_POINT, *FURTHER)}
     if all(name in results for name in PLOTTED):
         drawn = attainment([(titles[name], results[name]) for name in PLOTTED])
         changed += _drawn("compare-attainment.svg", drawn)

@@ -40,7 +40,7 @@ from aurora.kube.connection import Connection
 from aurora.kube.kinds import HPA, MODEL_DEPLOYMENT, Ref, ref_of
 from aurora.local.controlplane import ControlPlane
 from tests.support.controlplane import start
-from tests.support.realprometheus import free_port
+from tests.support.ports import free_port
 
 CONTROLLERS = ("kube-controller-manager", "kube-scheduler", "kwok")
 DEADLINE_S = 1800.0

@@ -9,7 +9,7 @@ from typing import Any
 
 from bench.comparisons import (
     ADVERSE,
-    HELD_OUT,
+    FURTHER,
     OPERATING_POINT,
     PARTS,
     RESPONSES,
@@ -57,11 +57,11 @@ def blocks(results: Results) -> dict[str, str]:
     """Every table that the results are there for, by name."""
     found = {
         one.name: _table(results[one.name], _COST)
-        for one in (*OPERATING_POINT, *HELD_OUT)
+        for one in (*OPERATING_POINT, *FURTHER)
         if one.name in results
     }
     for name, group, make in (
-        ("loads", (*OPERATING_POINT, *HELD_OUT), _loads),
+        ("loads", (*OPERATING_POINT, *FURTHER), _loads),
         ("parts", PARTS, _parts),
         ("adverse", ADVERSE, _adverse),
         ("responses", RESPONSES, _responses),

@@ -56,7 +56,7 @@ from aurora.resources.vocabulary import Action
 from aurora.store import Store
 from aurora.telemetry import Telemetry
 
-__all__ = ["LEASE_NAME", "OperatorParts", "connection_of", "operator_parts"]
+__all__ = ["LEASE_NAME", "OperatorParts", "connection_of", "metrics_settings", "operator_parts"]
 
 LEASE_NAME = "aurora-leader"
 
@@ -251,6 +251,7 @@ def _rights(settings: Settings) -> Rights:
 
 
 def metrics_settings(settings: Settings) -> MetricsSettings:
+    """How metrics are asked for: window, staleness, and whether recording rules answer."""
     stale = round(settings.metrics_stale_seconds)
     return MetricsSettings(
         window_s=round(settings.metrics_window_seconds),

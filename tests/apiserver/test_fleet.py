@@ -1,8 +1,6 @@
 """The watches, the sweeps and the operator's process against a real API server."""
 
 import asyncio
-import contextlib
-import socket
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -44,6 +42,7 @@ from tests.support.cluster import (
     set_switch,
 )
 from tests.support.controlplane import TestControlPlane
+from tests.support.ports import free_port
 
 pytestmark = pytest.mark.apiserver
 
@@ -102,13 +101,6 @@ async def operator(
         running.stop.set()
         async with asyncio.timeout(30):
             await task
-
-
-def free_port() -> int:
-    with contextlib.closing(socket.socket()) as taken:
-        taken.bind(("127.0.0.1", 0))
-        port: int = taken.getsockname()[1]
-        return port
 
 
 async def test_objects_from_before_and_after_the_start_are_in_the_fleet(

@@ -16,11 +16,11 @@ from aurora.observe.sample import Gap, Missing, Reading, Sample, Signal
 from aurora.observe.view import MetricsView, Wanted
 from tests.support.enginepages import RATE, Vllm, others_page
 from tests.support.realprometheus import Exporters, Prometheus, wait_until
+from tests.support.realreadings import read_view
 
 pytestmark = pytest.mark.apiserver
 
 SETTINGS = MetricsSettings(window_s=8, stale_after_s=4, remember_s=60)
-WARM_S = 60.0
 SOON_S = 20.0
 LOOSE = 0.3  # a busy machine loses scrapes; still far from one pod more or less
 SIGNALS = frozenset(
@@ -44,12 +44,7 @@ class Rig:
     engines: Mapping[str, Vllm]
 
     def view(self, wanted: Mapping[tuple[str, str], Wanted], **settings: bool) -> MetricsView:
-        client = PrometheusClient(PrometheusSettings(self.prometheus.url, retries=0))
-        try:
-            reader = MetricsReader(client, SETTINGS, **settings)
-            return asyncio.run(reader.read(time.time(), wanted))
-        finally:
-            client.close()
+        return read_view(self.prometheus.url, SETTINGS, wanted, **settings)
 
     def read(self, namespace: str, name: str, **want: object) -> Mapping[Signal, Reading]:
         wanted = Wanted("vllm", SIGNALS, **want)  # type: ignore[arg-type]
@@ -123,8 +118,7 @@ def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
     rig = Rig(prometheus, engines)
     try:
         prometheus.start()
-        full = f"min(count_over_time(up[{SETTINGS.window_s}s])) >= bool {SETTINGS.window_s - 1}"
-        wait_until(lambda: prometheus.query(full) == 1.0, WARM_S, "the window is full")
+        prometheus.fill_window(SETTINGS.window_s)
         yield rig
     finally:
         prometheus.stop()

@@ -1,25 +1,22 @@
 """Readings through recording rules, from a real Prometheus that evaluates them."""
 
-import asyncio
 import time
 from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
 
-from aurora.observe.prometheus import PrometheusClient, PrometheusSettings
 from aurora.observe.queries import MetricsSettings, rule_groups
 from aurora.observe.queries.recording import RECORDED
-from aurora.observe.reader import MetricsReader
 from aurora.observe.sample import Gap, Missing, Sample, Signal
-from aurora.observe.view import MetricsView, Wanted
+from aurora.observe.view import Wanted
 from tests.support.enginepages import Vllm, others_page
-from tests.support.realprometheus import Exporters, Prometheus, wait_until
+from tests.support.realprometheus import Exporters, Prometheus
+from tests.support.realreadings import read_view
 
 pytestmark = pytest.mark.apiserver
 
 SETTINGS = MetricsSettings(window_s=8, stale_after_s=6, remember_s=60, recorded=True)
-WARM_S = 60.0
 POD = "llama-6b4f8c9d75-x2vwz"
 SIGNALS = frozenset(Signal) - {Signal.WAITING}
 STEADY = frozenset(
@@ -43,22 +40,11 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]
     server.add(exporters.address, "others", namespace="others", pod=POD)
     try:
         server.start()
-        full = f"min(count_over_time(up[{SETTINGS.window_s}s])) >= bool {SETTINGS.window_s - 1}"
-        wait_until(lambda: server.query(full) == 1.0, WARM_S, "the window is full")
+        server.fill_window(SETTINGS.window_s)
         yield server
     finally:
         server.stop()
         exporters.close()
-
-
-def view(
-    server: Prometheus, settings: MetricsSettings, wanted: dict[tuple[str, str], Wanted]
-) -> MetricsView:
-    client = PrometheusClient(PrometheusSettings(server.url, retries=0))
-    try:
-        return asyncio.run(MetricsReader(client, settings).read(time.time(), wanted))
-    finally:
-        client.close()
 
 
 def of_each(engine: str = "vllm") -> dict[tuple[str, str], Wanted]:
@@ -66,8 +52,8 @@ def of_each(engine: str = "vllm") -> dict[tuple[str, str], Wanted]:
 
 
 def test_what_is_recorded_reads_as_what_is_asked(prometheus: Prometheus) -> None:
-    recorded = view(prometheus, SETTINGS, of_each())
-    asked = view(prometheus, replace(SETTINGS, recorded=False), of_each())
+    recorded = read_view(prometheus.url, SETTINGS, of_each())
+    asked = read_view(prometheus.url, replace(SETTINGS, recorded=False), of_each())
     assert recorded.source.failure == ""
     for key, direct in asked.workloads.items():
         found = recorded.workloads[key].signals
@@ -90,7 +76,7 @@ def test_every_recorded_query_is_asked_for_by_its_rule(prometheus: Prometheus) -
 
 def test_rules_of_another_window_are_not_taken_for_ours(prometheus: Prometheus) -> None:
     other = replace(SETTINGS, window_s=SETTINGS.window_s + 1)
-    found = view(prometheus, other, of_each()).workloads["up", "llama"].signals
+    found = read_view(prometheus.url, other, of_each()).workloads["up", "llama"].signals
     latency, running = found[Signal.LATENCY_P95], found[Signal.RUNNING]
     assert isinstance(latency, Missing)
     assert latency.gap is Gap.QUERY_FAILED
@@ -100,7 +86,7 @@ def test_rules_of_another_window_are_not_taken_for_ours(prometheus: Prometheus) 
 
 def test_a_fleet_without_the_engine_is_no_failure(prometheus: Prometheus) -> None:
     wanted = {("nobody", "llama"): Wanted("vllm", SIGNALS)}
-    found = view(prometheus, SETTINGS, wanted)
+    found = read_view(prometheus.url, SETTINGS, wanted)
     assert found.source.failure == ""
     missing = found.workloads["nobody", "llama"].signals[Signal.LATENCY_P95]
     assert isinstance(missing, Missing)

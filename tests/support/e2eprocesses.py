@@ -14,7 +14,8 @@ from typing import Any
 
 import yaml
 
-from tests.support.realprometheus import free_port, prometheus_binary, wait_until
+from tests.support.ports import free_port
+from tests.support.realprometheus import prometheus_binary, wait_until
 
 SCRAPED_PORTS = "http|aurora-cache"
 START_DEADLINE_S = 60.0

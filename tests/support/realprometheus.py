@@ -3,7 +3,6 @@
 import json
 import shutil
 import signal
-import socket
 import subprocess
 import threading
 import time
@@ -21,8 +20,10 @@ import yaml
 from aurora.local.binaries import Binaries
 from aurora.local.layout import default_cache_dir
 from aurora.local.progress import PlainReporter
+from tests.support.ports import free_port
 
 START_DEADLINE_S = 30.0
+WARM_S = 60.0
 Page = Callable[[], str | None]
 """Text of one exporter at the moment of a scrape; None answers 503."""
 
@@ -34,12 +35,6 @@ def prometheus_binary() -> str:
     return str(
         Binaries(cache=default_cache_dir(), reporter=PlainReporter(print)).resolve()["prometheus"]
     )
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Exporters:
@@ -140,6 +135,11 @@ class Prometheus:
         with urllib.request.urlopen(f"{self.url}/api/v1/query?{text}", timeout=5) as answer:
             rows = json.load(answer)["data"]["result"]
         return float(rows[0]["value"][1]) if rows else None
+
+    def fill_window(self, window_s: int) -> None:
+        """Wait until each page was scraped for a whole window, once missed at most."""
+        full = f"min(count_over_time(up[{window_s}s])) >= bool {window_s - 1}"
+        wait_until(lambda: self.query(full) == 1.0, WARM_S, "the window is full")
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
         if self.process is not None:

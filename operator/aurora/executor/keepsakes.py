@@ -75,12 +75,14 @@ class Keepsakes:
     async def keep_originals(self, model: ObjectKey, changes: Sequence[Change]) -> None:
         """Remember the old values on the ModelDeployment; raises when that is not possible."""
         ref, found = ref_of_subject(model), self._known(model)
-        if found is not None and not keep_originals(found, changes):
-            found = None  # that it is all remembered is only believed of the object itself
+        metadata = keep_originals(found, changes) if found is not None else {}
         for attempt in range(_ATTEMPTS):
-            found = found or await self._read(ref)
+            if found is None or not metadata:
+                # That it is all remembered is only believed of the object itself.
+                found = await self._read(ref)
+                metadata = keep_originals(found, changes)
             try:
-                await self._merge(ref, found, keep_originals(found, changes))
+                await self._merge(ref, found, metadata)
             except ConflictError:
                 if attempt == _ATTEMPTS - 1:
                     raise

@@ -3,6 +3,7 @@
 import random
 import socket
 from dataclasses import asdict, dataclass
+from itertools import islice
 
 from aurora.local.errors import LocalUsageError, PortInUseError
 
@@ -11,6 +12,8 @@ DEFAULT_BASE_PORT = 27640
 """Outside the ranges of NodePorts (30000-32767) and of outgoing connections (32768-60999)."""
 
 _EPHEMERAL_RANGE = range(20000, 29900)
+"""Below the range of outgoing connections (32768-60999): nothing else takes one of them between
+being found free and being listened on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,19 +36,21 @@ class Ports:
 
     @classmethod
     def ephemeral(cls, rng: random.Random) -> "Ports":
-        """Free ports for a short-lived control plane, below those of outgoing connections."""
-        found: list[int] = []
-        candidates = rng.sample(_EPHEMERAL_RANGE, k=len(_EPHEMERAL_RANGE))
-        for port in candidates:
-            if is_free(port):
-                found.append(port)
-            if len(found) == 6:
-                return cls(*found)
-        raise PortInUseError("no six free ports between 20000 and 29900 on 127.0.0.1")
+        """Free ports for a short-lived control plane."""
+        return cls(*free_ports(6, rng))
 
     def as_dict(self) -> dict[str, int]:
         """Port by listener name."""
         return asdict(self)
+
+
+def free_ports(count: int, rng: random.Random) -> list[int]:
+    """Different ports of 127.0.0.1 on which nothing listens; raises PortInUseError."""
+    candidates = rng.sample(_EPHEMERAL_RANGE, k=len(_EPHEMERAL_RANGE))
+    found = list(islice(filter(is_free, candidates), count))
+    if len(found) < count:
+        raise PortInUseError(f"fewer than {count} free ports between 20000 and 29900 on 127.0.0.1")
+    return found
 
 
 def is_free(port: int) -> bool:

@@ -57,19 +57,17 @@ class MetricsReader:
             allowed=self._allow_custom,
             settings=self._settings,
         )
+        namespaces = sorted({namespace for namespace, _ in wanted})
         requests = fleet_queries(
             self._settings,
             sorted({source for want in _kinds(wanted.values()) for source in _needed(want)}),
-            namespaces=[namespace for namespace, _ in wanted],
+            namespaces=namespaces,
             per_pod=sorted(key for key, want in wanted.items() if want.per_pod)[:_MAX_PER_POD],
             named=sorted(key for key, want in wanted.items() if want.names),
         )
-        if self._settings.recorded:
-            spaces = [namespace for namespace, _ in wanted]
-            requests |= recorded_queries(self._settings, requests, spaces)
+        requests |= recorded_queries(self._settings, requests, namespaces)
         answers = await self._source.fetch(requests | plan.requests())
-        if self._settings.recorded:
-            answers |= recorded_answers(answers, self._settings)
+        answers |= recorded_answers(answers, self._settings)
         facts = _source_facts(answers)
         presets = {name: answers.pop(name) for name in requests}
         table = await asyncio.to_thread(tabulate, presets, self._settings)

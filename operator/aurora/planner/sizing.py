@@ -143,21 +143,21 @@ def size_down(given: PlanInput) -> Sizing | None:
     if forecast is None or _blind(given):
         return None
     demand = max(forecast.high, _highest_load(given))
-    sustainable = state.capacity.sustainable_load_per_replica(
-        state.objectives, headroom=DOWN_HEADROOM
-    )
+    sustainable = state.capacity.sustainable_load_per_replica(state.objectives, headroom=0.0)
     if isinstance(sustainable, Unidentified):
         return _down_by_ratio(given, forecast, demand)
     if sustainable.bound is Bound.AT_LEAST:
-        return _down_to_seen(given, forecast) or _down_by_ratio(given, forecast, demand)
-    wanted = max(1, math.ceil(demand / sustainable.load))
+        seen = _down_to_seen(given, forecast, sustainable)
+        return seen or _down_by_ratio(given, forecast, demand)
+    load = sustainable.load * (1.0 - DOWN_HEADROOM)
+    wanted = max(1, math.ceil(demand / load))
     doubts = _forecast_doubts(forecast)
     if sustainable.bound is Bound.EXTRAPOLATED:
         doubts.append(Doubt.BEYOND_LOAD_SEEN)
     return Sizing(
         wanted,
         demand,
-        sustainable.load,
+        load,
         sustainable.unit.value,
         forecast.horizon_s,
         forecast,
@@ -167,12 +167,10 @@ def size_down(given: PlanInput) -> Sizing | None:
     )
 
 
-def _down_to_seen(given: PlanInput, forecast: Forecast) -> Sizing | None:
+def _down_to_seen(given: PlanInput, forecast: Forecast, served: Sustainable) -> Sizing | None:
     """As many as put no more on one replica at the highest load of late than it served well."""
-    state = given.state
-    served = state.capacity.sustainable_load_per_replica(state.objectives, headroom=0.0)
-    demand = max(state.memory.peak_load, forecast.mean)
-    if isinstance(served, Unidentified) or demand > served.load * ((given.replicas or 0) - 1):
+    demand = max(given.state.memory.peak_load, forecast.mean)
+    if demand > served.load * ((given.replicas or 0) - 1):
         return None
     return Sizing(
         max(1, math.ceil(demand / served.load)),

@@ -22,7 +22,7 @@ from aurora.state.history import (
 )
 from aurora.state.load import capacity_unit, in_flight, load_of, peak_load
 from aurora.state.memory import ModelMemory
-from aurora.state.saturation import latency_objectives, missed_at, saturation_of, waiting_since
+from aurora.state.saturation import Saturation, latency_objectives, saturation_of, waiting_since
 from aurora.state.summary import endpoint_state, pod_state, replicas_of
 from aurora.state.system_state import Load, SystemState
 from aurora.state.turns import is_turn, phase_of
@@ -87,13 +87,15 @@ def advance(
     memory = _prepared(memory, observation, readings)
     cycle = _cycle(memory, observation, readings, at)
     objectives = latency_objectives(observation.model.spec.objectives)
+    queued_since = waiting_since(memory.queued_since, readings.get(Signal.WAITING), at)
+    saturation = saturation_of(readings, objectives, queued_since=queued_since, at=at)
     memory = replace(
         memory,
         **(_learned(memory, cycle, learning) if cycle.fresh else {}),
         at=at,
         peak_load=peak_load(memory, cycle.load.work, at),
-        missed_at=missed_at(memory.missed_at, readings, objectives, at),
-        queued_since=waiting_since(memory.queued_since, readings.get(Signal.WAITING), at),
+        missed_at=at if (saturation.slo_ratio or 0.0) > 1.0 else memory.missed_at,
+        queued_since=queued_since,
         cold_starts=observe_pods(
             memory.cold_starts,
             observation.pods,
@@ -101,7 +103,7 @@ def advance(
         ),
         history=appended(memory.history, _moment(cycle)),
     )
-    return memory, _state(memory, observation, cycle)
+    return memory, _state(memory, observation, cycle, objectives, saturation)
 
 
 def _plausible(signals: Mapping[Signal, Reading]) -> Mapping[Signal, Reading]:
@@ -194,13 +196,14 @@ def _capacity(
     window = max(cycle.window_s, 1.0)
     if not is_turn(cycle.phase, last=capacity.at, at=cycle.at, every_s=window / TURNS_A_WINDOW):
         return capacity
-    fresh = min(1.0, (cycle.at - capacity.at) / window)
-    if not measured or load is None or not _teaches(cycle, load):
+    belongs = cycle.settled and not cycle.load.partial  # the latency to the load per replica
+    if not measured or load is None or load < MIN_LOAD or not belongs:
         return capacity
     if load_is_falling(memory.history, load, cycle.at - cycle.window_s - DRAIN_S):
         measured = {s: v for s, v in measured.items() if _below(capacity, s, load, v[0])}
         if not measured:
             return capacity
+    fresh = min(1.0, (cycle.at - capacity.at) / window)
     weighted = {s: (value, share * fresh) for s, (value, share) in measured.items()}
     return capacity.learned(weighted, load=load, at=cycle.at)
 
@@ -236,17 +239,10 @@ def _latencies(cycle: _Cycle) -> dict[Signal, tuple[float, float]]:
         reading = cycle.readings.get(signal)
         if not isinstance(reading, Sample) or reading.partial or reading.value < MIN_LATENCY_S:
             continue
-        share = 1.0
-        if reading.samples is not None:
-            share = min(1.0, reading.samples / FULL_WEIGHT_SAMPLES)
+        share = 1.0 if reading.samples is None else min(1.0, reading.samples / FULL_WEIGHT_SAMPLES)
         if share > 0.0:
             found[signal] = (reading.value, share)
     return found
-
-
-def _teaches(cycle: _Cycle, load: float) -> bool:
-    """Whether the latency of this window belongs to its load per replica."""
-    return cycle.settled and not cycle.load.partial and load >= MIN_LOAD
 
 
 def _below(capacity: CapacityModel, signal: Signal, load: float, value: float) -> bool:
@@ -273,12 +269,16 @@ def _moment(cycle: _Cycle) -> Moment:
     )
 
 
-def _state(memory: ModelMemory, observation: ModelObservation, cycle: _Cycle) -> SystemState:
-    at, readings = cycle.at, cycle.readings
-    spec, target = observation.model.spec, observation.target
-    objectives = latency_objectives(spec.objectives)
+def _state(
+    memory: ModelMemory,
+    observation: ModelObservation,
+    cycle: _Cycle,
+    objectives: Mapping[Signal, float],
+    saturation: Saturation,
+) -> SystemState:
+    at, readings, target = cycle.at, cycle.readings, observation.target
     samples = [(s, r) for s, r in readings.items() if isinstance(r, Sample)]
-    least = spec.metrics.min_samples
+    least = observation.model.spec.metrics.min_samples
     return SystemState(
         key=observation.key,
         at=at,
@@ -287,7 +287,7 @@ def _state(memory: ModelMemory, observation: ModelObservation, cycle: _Cycle) ->
         load=cycle.load,
         readings=readings,
         objectives=objectives,
-        saturation=saturation_of(readings, objectives, queued_since=memory.queued_since, at=at),
+        saturation=saturation,
         memory=memory,
         service=endpoint_state(observation.endpoints, at),
         fallback=endpoint_state(observation.fallback_endpoints, at),

@@ -7,7 +7,7 @@ from typing import Final
 from aurora.observe.sample import Reading, Sample, Signal
 from aurora.resources.serving import Objectives
 
-__all__ = ["Saturation", "latency_objectives", "missed_at", "saturation_of", "waiting_since"]
+__all__ = ["Saturation", "latency_objectives", "saturation_of", "waiting_since"]
 
 RESOURCES: Final = (Signal.CPU_RATIO, Signal.MEMORY_RATIO, Signal.GPU_RATIO)
 
@@ -49,18 +49,6 @@ def waiting_since(before: float | None, waiting: Reading | None, at: float) -> f
     if waiting.value <= 0.0 and not waiting.partial:
         return None
     return before if before is not None or waiting.value <= 0.0 else at
-
-
-def missed_at(
-    before: float | None,
-    readings: Mapping[Signal, Reading],
-    objectives: Mapping[Signal, float],
-    at: float,
-) -> float | None:
-    """When an objective was last missed; what it was before while none is."""
-    found = ((readings.get(signal), bound) for signal, bound in objectives.items())
-    missed = any(isinstance(one, Sample) and one.value > bound for one, bound in found)
-    return at if missed else before
 
 
 def saturation_of(

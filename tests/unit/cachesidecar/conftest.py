@@ -2,7 +2,6 @@
 
 import asyncio
 import io
-import random
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -15,16 +14,10 @@ import pytest
 
 from aurora.cachesidecar.nginxconf import nginx_config
 from aurora.cachesidecar.settings import CacheSettings, PodLayout
-from aurora.local.ports import is_free
 from tests.support.cachebackend import Backend
+from tests.support.ports import free_port
 
 NGINX = shutil.which("nginx", path="/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin")
-
-
-def free_port() -> int:
-    """One below those of outgoing connections: nothing else takes it before nginx does."""
-    ports = (random.SystemRandom().randrange(20_000, 29_900) for _ in range(1000))
-    return next(port for port in ports if is_free(port))
 
 
 @dataclass

@@ -69,6 +69,12 @@ def test_cheap_queries_are_asked_as_they_are() -> None:
     assert recorded_queries(SETTINGS, ["load", "latency"], []).keys() == {"latency"}
 
 
+def test_without_recording_rules_nothing_is_asked_instead_and_nothing_is_missed() -> None:
+    settings = replace(SETTINGS, recorded=False)
+    assert recorded_queries(settings, ASKED, []) == {}
+    assert recorded_answers({"latency": QueryAnswer([])}, settings) == {}
+
+
 @pytest.mark.parametrize(
     "other",
     [

@@ -41,9 +41,11 @@ def recorded_queries(
     settings: MetricsSettings, asked: Iterable[str], namespaces: Sequence[str]
 ) -> dict[str, str]:
     """What to ask instead of the queries of these names, as far as they are recorded."""
-    texts = _texts(settings)
+    if not settings.recorded:
+        return {}
+    texts, spaces = _texts(settings), sorted(set(namespaces))
     return {
-        batch: _fresh(settings, batch, texts[batch], namespaces)
+        batch: _fresh(settings, batch, texts[batch], spaces)
         for batch in RECORDED
         if batch in asked and batch in texts
     }
@@ -53,6 +55,8 @@ def recorded_answers(
     answers: Mapping[str, QueryAnswer | QueryFailure], settings: MetricsSettings
 ) -> dict[str, QueryFailure]:
     """The recorded ones that hold nothing, not even what tells of the rule: it is not evaluated."""
+    if not settings.recorded:
+        return {}
     return {
         name: QueryFailure(
             f"{_record(name)} has no value of the last {settings.stale_after_s} s that is of this"
@@ -81,10 +85,9 @@ def _mark(text: str) -> str:
     return tagged("vector(1)", _rule_tag(text))
 
 
-def _fresh(settings: MetricsSettings, batch: Batch, text: str, namespaces: Sequence[str]) -> str:
+def _fresh(settings: MetricsSettings, batch: Batch, text: str, spaces: Sequence[str]) -> str:
     """The recorded rows, without the metric's name, while the rule's own row is not stale."""
     kinds = (settings.labels, settings.container_labels, settings.gpu_labels)
-    spaces = sorted(set(namespaces))
     frames = [within(Frame(settings, LabelNames(kind.namespace)), spaces) for kind in kinds]
     own = Frame(settings, settings.labels, (Label("signal", "=", _rule_tag(text)),))
     narrow = [*frames, own] if frames[0].scope else frames[:1]
