@@ -2,7 +2,7 @@
 
 import pickle
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from bench import bigfleet
 from bench.recorded import WINDOW_S, loads
 from sqlalchemy import create_engine, insert
 
+from aurora.memory.keeprows import memory_rows
 from aurora.observe.facts import ObjectKey, WorkloadFacts
 from aurora.observe.sample import Reading, Sample, Signal
 from aurora.observe.snapshot import ModelObservation
@@ -21,10 +22,11 @@ from aurora.state.memory import ModelMemory
 from aurora.store import Store
 from aurora.store.tables import decisions, outcomes, transitions
 
-__all__ = ["memories", "with_cases"]
+__all__ = ["keep_a_day", "memories", "with_cases"]
 
 CYCLE_S = 15.0
 CYCLES = 80
+DAY = int(86_400 / CYCLE_S)
 VARIANTS = 16
 
 
@@ -39,24 +41,58 @@ def memories(
     for number, (key, model) in enumerate(models.items()):
         variant, target = number % VARIANTS, targets[key]
         if variant not in taught:
-            taught[variant] = pickle.dumps(_taught(model, target, variant, at))
-        memory = pickle.loads(taught[variant])
-        capacity = replace(memory.capacity, template_hash=str(target.template_hash))
-        yield key, replace(memory, capacity=capacity)
+            rng = random.Random(variant)
+            asked = [rng.uniform(2.0, 9.0) for _ in range(CYCLES - 12)] + 12 * [4.0]
+            seen = [loads(load, bigfleet.PODS) for load in asked]
+            taught[variant] = pickle.dumps(_taught(model, target, seen, rng, at))
+        yield key, _of(target, pickle.loads(taught[variant]))
 
 
-def _taught(model: ModelDeployment, target: WorkloadFacts, seed: int, at: float) -> ModelMemory:
-    rng, memory = random.Random(seed), ModelMemory()
-    for back in range(CYCLES, 0, -1):
-        now = at - CYCLE_S * back
-        load = 4.0 if back <= 12 else rng.uniform(2.0, 9.0)
-        values = loads(load, bigfleet.PODS)
+async def keep_a_day(
+    store: Store,
+    models: Sequence[tuple[ModelDeployment, WorkloadFacts]],
+    values: Mapping[Signal, float],
+    at: float,
+) -> None:
+    """Keep what a day that always showed these values, give or take 5 %, taught each model.
+
+    Args:
+        store: of an operator that does not run yet.
+        models: with their targets, which have their replicas.
+        values: of one whole model, in the units of `aurora.observe.sample.UNITS`.
+        at: the end of the day, seconds since the epoch.
+    """
+    memory = _taught(*models[0], DAY * [values], random.Random(1), at)
+    found = {
+        ObjectKey(target.key.namespace, model.metadata.name): _of(target, memory)
+        for model, target in models
+    }
+    await store.save_memory(memory_rows(found))
+
+
+def _taught(
+    model: ModelDeployment,
+    target: WorkloadFacts,
+    seen: Sequence[Mapping[Signal, float]],
+    rng: random.Random,
+    at: float,
+) -> ModelMemory:
+    """What a model knows after these values, one set a cycle, the last of them just now."""
+    memory = ModelMemory()
+    for back, values in zip(range(len(seen), 0, -1), seen, strict=True):
+        now, requests = at - CYCLE_S * back, values[Signal.REQUEST_RATE] * WINDOW_S
         signals: dict[Signal, Reading] = {
-            s: Sample(v * rng.uniform(0.95, 1.05), now - 5.0, WINDOW_S, load * WINDOW_S)
+            s: Sample(v * rng.uniform(0.95, 1.05), now - 5.0, WINDOW_S, requests)
             for s, v in values.items()
         }
         memory, _ = advance(memory, ModelObservation(model, target, signals=signals), now)
     return memory
+
+
+def _of(target: WorkloadFacts, memory: ModelMemory) -> ModelMemory:
+    """The same for another target: what was learned holds for one pod template."""
+    capacity = replace(memory.capacity, template_hash=str(target.template_hash))
+    return replace(memory, capacity=capacity)
 
 
 async def with_cases(file: Path, cases: int, at: float) -> None:

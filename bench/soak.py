@@ -8,9 +8,6 @@ every fault is lifted and the fleet has to come to rest: no write for five cycle
 
 Memory is judged by its slope over the second half (Theil-Sen, in MB/h): the first half learns.
 
-The fleet begins in its right size. With more replicas than it needs it would be made smaller by a
-tenth at a time, which is work that has nothing to do with the faults.
-
 python -m bench.soak [--minutes 30] [--models 500] [--output bench/results/soak.json]
 """
 
@@ -29,6 +26,7 @@ from typing import Any
 
 from bench.processes import open_files, rss_mb
 from bench.soak_figures import Sample, summary
+from bench.soak_fleet import REPLICAS, deploy_fleet
 
 from aurora.kube.kinds import DEPLOYMENT, Ref
 from aurora.local.controlplane import ControlPlane
@@ -47,8 +45,6 @@ CYCLE_S = 15.0
 SAMPLE_S = 5.0
 FAULT_EVERY_S = 20.0
 REST_CYCLES = 5
-PARALLEL = 16
-REPLICAS = 2
 OUTPUT = Path(__file__).parent / "results" / "soak.json"
 HANDLINGS = {
     "503": refused(503),
@@ -81,24 +77,6 @@ class Soak:
     @property
     def elapsed(self) -> float:
         return time.monotonic() - self.began
-
-    async def prepare(self) -> None:
-        """Deploy the models, a metrics page for each, and start the operator."""
-        world, gate = self.world, asyncio.Semaphore(PARALLEL)
-
-        async def one(number: int) -> None:
-            name = f"model-{number}"
-            async with gate:
-                await world.deploy(name, REPLICAS)
-                await world.apply_model(
-                    name,
-                    scaling={"minReplicas": REPLICAS, "maxReplicas": 6},
-                    autonomy=_autonomy(),
-                )
-            world.serve(name, pods=REPLICAS, rate=5.0 + number % 20)
-
-        await asyncio.gather(*(one(number) for number in range(self.models)))
-        self.process.start()
 
     async def shake(self, seconds: float) -> None:
         """Begin and end faults until the time is over."""
@@ -212,15 +190,6 @@ class Soak:
         return round(max(0.0, quiet_since - began), 1)
 
 
-def _autonomy() -> dict[str, Any]:
-    return {
-        "mode": "Auto",
-        "verification": {"after": "1s", "for": "30s"},
-        "cooldown": {"up": "10s", "down": "10s"},
-        "budgets": [{"actions": 1000, "per": "1h"}],
-    }
-
-
 async def run(
     plane: TestControlPlane, folder: Path, *, minutes: float, models: int, rest_within_s: float
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
@@ -231,7 +200,8 @@ async def run(
             cycle_seconds=CYCLE_S, metrics_window_seconds=60, metrics_stale_seconds=45
         )
         soak = Soak(world, process, random.Random(1), models)
-        await soak.prepare()
+        await deploy_fleet(world, models)
+        process.start()
         print(f"{models} models after {soak.elapsed:.0f} s; the operator runs", flush=True)
         soak.began = time.monotonic()
         watching = asyncio.create_task(soak.watch())
