@@ -30,6 +30,7 @@ __all__ = [
     "learn_weights",
     "open_fallback",
     "propose",
+    "taken_away_at",
 ]
 
 DAY_S = 24 * 3600.0
@@ -150,6 +151,7 @@ def _plan_input(
         fallback_since=_fallback_since(entries, fallback),
         fallbacks_recently=_fallbacks(entries, state.at),
         cache_on_since=cache_on_since(entries),
+        taken_away_at=taken_away_at(entries),
         failed_backends=failed_backends(entries, state.at),
     )
 
@@ -196,6 +198,15 @@ def cache_on_since(entries: tuple[LedgerEntry, ...]) -> float | None:
         if entry.action is not Action.CACHE or not entry.acted or entry.phase in _UNDONE:
             continue
         return entry.executed_at if entry.direction is Direction.ON else None
+    return None
+
+
+def taken_away_at(entries: tuple[LedgerEntry, ...]) -> float | None:
+    """When replicas were taken away, None while the newest step in force is one up, or none is."""
+    for entry in entries:
+        if entry.action is not Action.SCALE or not entry.acted or entry.phase in _UNDONE:
+            continue
+        return entry.executed_at if entry.direction is Direction.DOWN else None
     return None
 
 

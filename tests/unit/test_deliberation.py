@@ -13,6 +13,7 @@ from aurora.deliberation import (
     cache_on_since,
     deliberate,
     open_fallback,
+    taken_away_at,
 )
 from aurora.observe.facts import ProbeFacts
 from aurora.observe.snapshot import ModelObservation
@@ -250,6 +251,16 @@ def test_whether_callers_are_at_the_fallback(
 ) -> None:
     found = open_fallback(ledger(*(entry(**one) for one in entries)).of_model(entry().model))
     assert (found.id if found else None) == open_
+
+
+def test_replicas_are_away_until_some_are_given_back() -> None:
+    down = {"action": Action.SCALE, "direction": Direction.DOWN, "executed_at": NOW - 60}
+    up = down | {"id": "up", "direction": Direction.UP, "decided_at": NOW, "executed_at": NOW}
+    assert taken_away_at(()) is None
+    assert taken_away_at((entry(**down),)) == NOW - 60
+    assert taken_away_at((entry(**down | {"phase": Phase.ROLLED_BACK}),)) is None
+    assert taken_away_at((entry(**up), entry(**down))) is None
+    assert taken_away_at((entry(**up | {"phase": Phase.FAILED}), entry(**down))) == NOW - 60
 
 
 def test_a_cache_is_on_until_it_is_switched_off() -> None:

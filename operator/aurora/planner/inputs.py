@@ -76,6 +76,7 @@ class PlanInput:
         fallbacks_recently: how often traffic had to go there within the last day, failed ways back
             counted.
         cache_on_since: when the cache was switched on, None while it is off.
+        taken_away_at: when replicas were last taken away and not given back; None if never.
         failed_backends: of a RoutingPolicy, by name, those that failed within the last day.
     """
 
@@ -88,6 +89,7 @@ class PlanInput:
     fallback_since: float = 0.0
     fallbacks_recently: int = 0
     cache_on_since: float | None = None
+    taken_away_at: float | None = None
     failed_backends: Mapping[str, BackendPast] = field(default_factory=dict)
 
     @property

@@ -6,6 +6,7 @@ from typing import Final
 from aurora.observe.sample import UNITS, Signal
 from aurora.planner.decision import Candidate, Direction, Effect, Rollback
 from aurora.planner.inputs import Doubt, PlanInput, confidence_from, evidence_of
+from aurora.planner.lasting import may_pass
 from aurora.planner.priority import Priority
 from aurora.planner.reasons import PlanReason
 from aurora.planner.sizing import Sizing, enough, size_down, size_up
@@ -18,9 +19,9 @@ UNEXPLAINED: Final = 2.0
 """A latency above this multiple of what the load explains is a fault: replicas do not mend it."""
 MOST_AT_ONCE: Final = 4
 """At most twice the replicas, or four more, in one step up, as llm-d's HPA policy allows."""
-LEAST_SAVED: Final = 0.1
-"""A step down has to save more than this share of the replicas, the HPA's tolerance: each is a
-chance to meet a burst before the replicas are back."""
+LEAST_SAVED: Final = 0.2
+"""A step down has to save more than this share of the replicas: whatever it saves, it is a chance
+to meet a burst before the replicas are back (docs/simulator.md)."""
 BUSY_RATIO: Final = 0.5
 """A used-up resource counts only when a latency is past half of its objective: an engine that
 batches keeps its GPU at 100 % long before callers notice anything."""
@@ -66,7 +67,7 @@ def more_needed(given: PlanInput) -> Candidate | None:
     if _bounded(given, most) <= most and enough(given, most):  # most models in most cycles
         return None
     sizing = size_up(given)
-    if sizing is None or _is_fault(given, sizing):
+    if sizing is None or _is_fault(given, sizing) or may_pass(given):
         return None
     wanted = _bounded(given, min(sizing.replicas, max(2 * most, most + MOST_AT_ONCE)))
     if wanted <= most or given.fallback_open:
@@ -75,10 +76,8 @@ def more_needed(given: PlanInput) -> Candidate | None:
         PlanReason.OBJECTIVE_VIOLATED if sizing.violated else PlanReason.FORECAST_ABOVE_CAPACITY
     )
     doubts = (*sizing.doubts, *given.doubts_about(Signal.REQUEST_RATE, *_limit(sizing)))
-    message = _why_more(given, sizing, wanted)
-    return _candidate(
-        given, now, wanted, reason=reason, message=message, doubts=doubts, sizing=sizing
-    )
+    why = _why_more(given, sizing, wanted)
+    return _candidate(given, now, wanted, reason=reason, message=why, doubts=doubts, sizing=sizing)
 
 
 def saturated(given: PlanInput) -> Candidate | None:

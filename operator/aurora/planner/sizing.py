@@ -26,9 +26,10 @@ CURVE_PROBABILITY: Final = 0.0
 """More are added by the middle of the capacity curve: the forecast's range carries the risk, and
 counting the scatter of single readings as well held half as many replicas again for nothing
 (docs/simulator.md). The critic judges by the curve alone too."""
-RATIO_UP: Final = 0.9
-"""Without a capacity model, replicas are added above this share of an objective, and only towards
-it: one burst says how far a latency went, not how many replicas the load needs for good."""
+MOST_BY_RATIO: Final = 1.5
+"""Without a capacity model at most this multiple of the replicas that serve, and none before an
+objective is missed: one burst says how far a latency went, not how many replicas the load needs for
+good, and those that it brought stay for hours. Until the first half has come, no second follows."""
 RATIO_DOWN: Final = 0.40
 """llm-d's SLO-aware scaling guide removes below it."""
 STABILIZATION_S: Final = 300.0
@@ -114,11 +115,11 @@ def enough(given: PlanInput, replicas: int) -> bool:
 
 def _by_ratio(given: PlanInput, forecast: Forecast | None) -> Sizing | None:
     ratio, replicas = given.state.saturation.slo_ratio, given.replicas
-    if ratio is None or replicas is None or ratio <= RATIO_UP:
+    if ratio is None or replicas is None or ratio <= 1.0:
         return None
-    ready = given.state.replicas.ready or 0
     # llm-d's c: replicas that are still starting will share the load, so they count.
-    wanted = math.ceil(replicas * ratio * min(1.0, ready / max(1, replicas)) / RATIO_UP)
+    serving = min(given.state.replicas.ready or 0, replicas)
+    wanted = math.ceil(serving * min(ratio, MOST_BY_RATIO))
     return Sizing(
         max(replicas, wanted),
         0.0,
@@ -127,8 +128,8 @@ def _by_ratio(given: PlanInput, forecast: Forecast | None) -> Sizing | None:
         horizon_s(given),
         forecast,
         given.state.saturation.slo_signal,
-        ratio > 1.0,
-        (Doubt.CAPACITY_UNKNOWN,),
+        violated=True,
+        doubts=(Doubt.CAPACITY_UNKNOWN,),
     )
 
 

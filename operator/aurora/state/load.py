@@ -17,7 +17,7 @@ LEAST_RATE: Final = 1e-9
 GENERATION_COST: Final = 4.0
 """Prompt tokens that a generated token costs as much as: (cb + c0 / 64) / cp of the measured
 servers is 4.5 to 9.5 (docs/capacity-model.md); for one mix of requests it does not matter."""
-PEAK_HALF_LIFE_S: Final = 7200.0
+PEAK_HALF_LIFE_S: Final = 5400.0
 """How long the highest load is remembered: a burst that came once may come again within hours."""
 
 _TOKENS = (Signal.PROMPT_TOKEN_RATE, Signal.GENERATION_TOKEN_RATE)

@@ -180,29 +180,76 @@ def test_a_ramp_is_met_before_it_arrives() -> None:
 @pytest.mark.parametrize(
     ("ttft", "expected"),
     [
-        pytest.param(2.70, None, id="at 0.9 of the objective"),
-        pytest.param(2.72, 3, id="just above it"),
-        pytest.param(4.50, 4, id="half as much again"),
-        pytest.param(60.0, 6, id="four more at most"),
+        pytest.param(3.0, None, id="at the objective"),
+        pytest.param(3.1, 5, id="just above it"),
+        pytest.param(4.5, 6, id="half as much again"),
+        pytest.param(60.0, 6, id="half as many more, however late it is"),
     ],
 )
 def test_the_latency_ratio_stands_in_for_an_unknown_capacity(
     ttft: float, expected: int | None
 ) -> None:
-    found = more_needed(unlearned(ttft))
+    found = more_needed(unlearned(ttft, replicas=4))
     assert wanted(found) == expected
     if found is not None:
-        violated = ttft > 3.0
-        reason = PlanReason.OBJECTIVE_VIOLATED if violated else PlanReason.FORECAST_ABOVE_CAPACITY
-        assert found.reason is reason
+        assert found.reason is PlanReason.OBJECTIVE_VIOLATED
         assert found.evidence_confidence == pytest.approx(0.85)
+
+
+@pytest.mark.parametrize(
+    ("ready", "expected"),
+    [
+        pytest.param(4, None, id="those asked for are starting"),
+        pytest.param(5, 8, id="one of them came"),
+        pytest.param(6, 9, id="all of them came"),
+        pytest.param(8, 9, id="others still stop"),
+    ],
+)
+def test_replicas_that_start_come_before_more_by_the_ratio(
+    ready: int, expected: int | None
+) -> None:
+    standing = target(6, ready_replicas=ready)
+    wide = model(scaling={"maxReplicas": 64})
+    seen = seen_with(6, target=standing, model=wide, signals=signals(ttft_p95=60.0))
+    assert wanted(more_needed(planned(seen))) == expected
+
+
+@pytest.mark.parametrize(
+    ("taken_s", "ttft", "expected"),
+    [
+        pytest.param(None, 2.0, 3, id="nothing was taken away"),
+        pytest.param(10.0, 2.0, None, id="just taken away, and no objective is missed"),
+        pytest.param(10.0, 3.1, 3, id="an objective is missed"),
+        pytest.param(10.0, None, 3, id="nothing tells whether one is"),
+        pytest.param(1e6, 2.0, 3, id="long ago"),
+    ],
+)
+def test_a_forecast_waits_after_replicas_were_taken_away(
+    taken_s: float | None, ttft: float | None, expected: int | None
+) -> None:
+    taken = None if taken_s is None else NOW - taken_s
+    read = Missing(Gap.NO_DATA) if ttft is None else ttft
+    given = serving(
+        2 * CARRIED + 0.1,
+        signals={"ttft_p95": read, "tpot_p95": Missing(Gap.NO_DATA)},
+        given={"taken_away_at": taken},
+    )
+    assert wanted(more_needed(given)) == expected
+
+
+def test_a_forecast_waits_for_two_cold_starts() -> None:
+    given = serving(2 * CARRIED + 0.1, signals={"ttft_p95": 2.0})
+    wait = 2 * given.state.cold_start.p90_s
+    assert more_needed(replace(given, taken_away_at=NOW - wait + 1.0)) is None
+    assert more_needed(replace(given, taken_away_at=NOW - wait)) is not None
 
 
 def test_the_bounds_hold_whatever_the_latency() -> None:
     seen = model(scaling={"minReplicas": 1, "maxReplicas": 4})
-    assert wanted(more_needed(unlearned(60.0, model=seen))) == 4
-    capped = (autoscaler(2, 3),)
-    assert wanted(more_needed(unlearned(60.0, model=seen, autoscalers=capped))) == 3
+    assert wanted(more_needed(unlearned(60.0, replicas=3, model=seen))) == 4
+    capped = (autoscaler(3, 4),)
+    wide = model(scaling={"maxReplicas": 64})
+    assert wanted(more_needed(unlearned(60.0, replicas=3, model=wide, autoscalers=capped))) == 4
     assert more_needed(unlearned(60.0, replicas=4, model=seen)) is None
 
 
@@ -451,10 +498,10 @@ def served_well(
 @pytest.mark.parametrize(
     ("load", "replicas", "expected"),
     [
-        pytest.param(7 * SERVED - 0.1, 8, 7, id="seven replicas have held so much"),
-        pytest.param(7 * SERVED + 0.1, 8, None, id="seven were never seen to"),
-        pytest.param(9 * SERVED - 0.1, 10, None, id="a tenth is not worth a step"),
-        pytest.param(8 * SERVED - 0.1, 10, 8, id="a fifth is"),
+        pytest.param(6 * SERVED - 0.1, 8, 6, id="six replicas have held so much"),
+        pytest.param(6 * SERVED + 0.1, 8, None, id="six were never seen to"),
+        pytest.param(8 * SERVED - 0.1, 10, None, id="a fifth is not worth a step"),
+        pytest.param(7 * SERVED - 0.1, 10, 8, id="more is, a quarter at a time"),
     ],
 )
 def test_a_load_that_was_served_needs_no_curve_to_its_end(
@@ -470,8 +517,8 @@ def test_a_load_that_was_served_needs_no_curve_to_its_end(
     ("peak", "expected"),
     [
         pytest.param(0.0, 6, id="nothing higher came"),
-        pytest.param(7 * SERVED - 0.1, 7, id="seven carry the highest load of late"),
-        pytest.param(8 * SERVED - 0.1, None, id="eight were needed lately"),
+        pytest.param(6 * SERVED - 0.1, 6, id="six carry the highest load of late"),
+        pytest.param(6 * SERVED + 0.1, None, id="seven were needed lately"),
     ],
 )
 def test_the_highest_load_of_late_bounds_the_step_down(peak: float, expected: int | None) -> None:
@@ -508,7 +555,7 @@ def test_a_step_down_never_loads_a_replica_beyond_what_it_served(
     ("load", "expected"),
     [
         pytest.param(17.9, None, id="such a load was served well: it is not what makes it slow"),
-        pytest.param(18.1, 7, id="such a load never was: the latency decides"),
+        pytest.param(18.1, 6, id="such a load never was: the latency decides"),
     ],
 )
 def test_a_latency_at_a_load_that_was_served_asks_for_no_replicas(
