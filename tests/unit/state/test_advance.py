@@ -229,7 +229,7 @@ def test_a_growing_queue_is_demand() -> None:
     gap_s=st.floats(15.0, 14_400.0),
 )
 @settings(deadline=None, max_examples=50)
-def test_the_highest_load_fades_by_half_in_two_hours_and_is_never_below_that_of_now(
+def test_the_highest_load_fades_by_half_in_one_and_a_half_hours_and_is_never_below_that_of_now(
     loads: list[float | None], gap_s: float
 ) -> None:
     memory, expected = ModelMemory(), 0.0
@@ -237,7 +237,7 @@ def test_the_highest_load_fades_by_half_in_two_hours_and_is_never_below_that_of_
         at = NOW + turn * gap_s
         rate = Missing(Gap.NO_DATA) if load is None else sample(load, at=at)
         memory, _ = advance(memory, seen({Signal.REQUEST_RATE: rate}, at=at), at)
-        expected = max(expected * 0.5 ** ((gap_s if turn else 0.0) / 7200.0), load or 0.0)
+        expected = max(expected * 0.5 ** ((gap_s if turn else 0.0) / 5400.0), load or 0.0)
         assert memory.peak_load == pytest.approx(expected)
 
 
