@@ -53,7 +53,7 @@ def test_a_fresh_controller_is_the_same_one_before_its_first_cycle():
 
 
 def test_without_the_critic_nothing_is_refused():
-    chosen = replace(SETTINGS, initial=6)
+    chosen = replace(SETTINGS, initial=4)
     plan = replace(PLAN, settings=chosen)
     with_critic, _ = played("aurora", plan)
     without, _ = played("aurora-without-critic", plan)
