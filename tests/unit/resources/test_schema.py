@@ -33,6 +33,7 @@ ALLOWED = {
     "type",
     "x-kubernetes-list-map-keys",
     "x-kubernetes-list-type",
+    "x-kubernetes-map-type",
     EXTENSION,
 }
 
@@ -110,6 +111,15 @@ def test_a_status_has_no_defaults_because_it_says_only_what_was_observed():
     for kind in KINDS:
         status = object_schema(kind)["properties"].get("status", {})
         assert [path for path, schema in below(status) if "default" in schema] == []
+
+
+def test_a_status_is_one_value_to_the_api_server_because_nobody_else_writes_parts_of_it():
+    for kind in KINDS:
+        schema = object_schema(kind)["properties"]
+        assert schema.get("status", {}).get("x-kubernetes-map-type") == (
+            "atomic" if "status" in kind.model_fields else None
+        )
+        assert [path for path, one in below(schema["spec"]) if "x-kubernetes-map-type" in one] == []
 
 
 def test_the_names_are_those_of_the_design():
