@@ -365,24 +365,56 @@ class TestGate:
         assert after is not None
         assert after["data"] == {"a": "1"}
 
+    @pytest.mark.parametrize(
+        "way",
+        [pytest.param("patch_status", id="patched"), pytest.param("replace_status", id="put")],
+    )
     async def test_status_is_told_while_stopped_and_only_when_it_differs(
-        self, client: KubeClient, namespace: str, writer: Writer, counter: RequestCounter
+        self, client: KubeClient, namespace: str, writer: Writer, counter: RequestCounter, way: str
     ) -> None:
         await install_crds(client)
         found = await client.create(MODEL_DEPLOYMENT, model_deployment(namespace, "m"))
         ref = Ref(MODEL_DEPLOYMENT, namespace, "m")
         status = {"observedGeneration": 1, "replicas": {"current": 1}}
-        after = await writer.patch_status(ref, status, found=found)
-        assert after is not None
+        write = getattr(writer, way)
+        after = await write(ref, status, found=found)
         assert after["status"] == status
+        assert after["spec"] == found["spec"]
+        assert after["metadata"]["generation"] == found["metadata"]["generation"]
         writes = counter.writes
-        assert await writer.patch_status(ref, status, found=after) is None
+        assert await write(ref, status, found=after) is None
         assert counter.writes == writes
         with pytest.raises(ConflictError):
-            await writer.patch_status(ref, {"observedGeneration": 2}, found=found)
-        shorter = await writer.patch_status(ref, {"observedGeneration": 2}, found=after)
-        assert shorter is not None
+            await write(ref, {"observedGeneration": 2}, found=found)
+        shorter = await write(ref, {"observedGeneration": 2}, found=after)
         assert shorter["status"] == {"observedGeneration": 2}
+        with pytest.raises(ValueError, match="status is not ours"):
+            await write(Ref(DEPLOYMENT, namespace, "m"), status, found=after)
+
+    async def test_who_owns_the_fields_of_a_status_is_one_entry(
+        self, client: KubeClient, namespace: str, writer: Writer
+    ) -> None:
+        await install_crds(client)
+        found = await client.create(MODEL_DEPLOYMENT, model_deployment(namespace, "m"))
+        condition = {"type": "Ready", "status": "True", "reason": "Reconciled"}
+        condition["lastTransitionTime"] = "2026-01-05T08:00:00Z"
+        after = await writer.replace_status(
+            Ref(MODEL_DEPLOYMENT, namespace, "m"), {"conditions": [condition]}, found=found
+        )
+        assert after is not None
+        owned = [one for one in after["metadata"]["managedFields"] if "subresource" in one]
+        assert [one["fieldsV1"] for one in owned] == [{"f:status": {}}]
+
+    async def test_a_status_is_not_put_on_another_object_of_the_same_name(
+        self, client: KubeClient, namespace: str, writer: Writer
+    ) -> None:
+        await install_crds(client)
+        found = await client.create(MODEL_DEPLOYMENT, model_deployment(namespace, "m"))
+        found["metadata"]["uid"] = "another"
+        with pytest.raises(ConflictError):
+            await writer.replace_status(
+                Ref(MODEL_DEPLOYMENT, namespace, "m"), {"observedGeneration": 1}, found=found
+            )
 
 
 class TestLease:

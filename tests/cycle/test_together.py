@@ -88,7 +88,7 @@ async def test_statuses_are_written_together_and_not_made_ahead_of_it(
     names = tuple(f"m{number}" for number in range(PARALLEL_WRITES + 8))
     world = scaled(tmp_path, names)
     cluster: Any = world.cluster
-    real_write, real_status = cluster.patch_merge, statuses.status_of
+    real_write, real_status = cluster.replace, statuses.status_of
     here, made, written, ahead = 0, 0, 0, 0
     full = asyncio.Event()
 
@@ -98,7 +98,7 @@ async def test_statuses_are_written_together_and_not_made_ahead_of_it(
         ahead = max(ahead, made - written)
         return real_status(*args, **more)
 
-    async def writes(ref: Ref, patch: Any, **more: Any) -> Any:
+    async def writes(ref: Ref, put: Any, **more: Any) -> Any:
         nonlocal here, written
         if ref.kind == MODEL_DEPLOYMENT and more.get("subresource"):
             here += 1
@@ -107,10 +107,10 @@ async def test_statuses_are_written_together_and_not_made_ahead_of_it(
             async with asyncio.timeout(DEADLINE_S):
                 await full.wait()
             written += 1
-        return await real_write(ref, patch, **more)
+        return await real_write(ref, put, **more)
 
     monkeypatch.setattr(statuses, "status_of", compares)
-    monkeypatch.setattr(cluster, "patch_merge", writes)
+    monkeypatch.setattr(cluster, "replace", writes)
     async with operator(world) as run:
         await run.cycles()
     assert made == written == len(names)

@@ -190,6 +190,26 @@ class FakeCluster:
         touched = f"/{subresource}:{_phase(after)}" if subresource else f"merge{fields}"
         return self._wrote("patch", ref, touched, self._store(ref.kind, ref, after))
 
+    async def replace(
+        self,
+        ref: Ref,
+        manifest: Mapping[str, Any],
+        *,
+        subresource: str = "",
+        timeout_s: float = REQUEST_TIMEOUT_S,
+    ) -> dict[str, Any]:
+        self._before("update", ref)
+        found = self._need(ref)
+        for name in _GUARDS:
+            if manifest["metadata"].get(name, found["metadata"][name]) != found["metadata"][name]:
+                raise ConflictError(f"{ref} changed")
+        kept = found if subresource else {"metadata": found["metadata"]}
+        put = {k: v for k, v in manifest.items() if k != "metadata"}
+        wanted = {subresource: put[subresource]} if subresource else put
+        after = copy.deepcopy({**kept, **wanted})
+        touched = f"/{subresource}:{_phase(after)}" if subresource else "replace"
+        return self._wrote("update", ref, touched, self._store(ref.kind, ref, after))
+
     async def apply(
         self,
         kind: Kind,

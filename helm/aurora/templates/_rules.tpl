@@ -41,11 +41,12 @@
 - apiGroups: [aurora.dev]
   resources:
     - modeldeployments
-    - modeldeployments/status
     - routingpolicies
-    - routingpolicies/status
     - decisions/status
   verbs: [patch]
+- apiGroups: [aurora.dev]
+  resources: [modeldeployments/status, routingpolicies/status]
+  verbs: [update]
 - apiGroups: [aurora.dev]
   resources: [decisions]
   verbs: [create, delete]

@@ -101,7 +101,7 @@ class Statuses:
     ) -> None:
         ref, found, written = ref_of_subject(key), self._found(snapshot, key), None
         with contained(self._telemetry, "status", key):
-            written = await self._writer.patch_status(ref, status, found=guard_of(found))
+            written = await self._writer.replace_status(ref, status, found=guard_of(found))
         # What was not written: the next cycle sees the newer object and compares again.
         if written is not None:
             self._fleet.apply_event(ref.kind, "MODIFIED", written)

@@ -6,7 +6,7 @@ The library's model classes are not used: they cost many times the time and memo
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 from aurora.errors import ClusterError, ConflictError, NotFoundError
@@ -160,18 +160,8 @@ class KubeClient:
             ConflictError: a `test` operation does not hold: read and decide again.
             NotFoundError: the object is gone.
         """
-        return await self._send(
-            Request(
-                "patch",
-                ref.kind,
-                "PATCH",
-                ref.path(subresource),
-                query=[("fieldManager", field_manager)],
-                body=list(operations),
-                content_type=JSON_PATCH,
-                timeout_s=timeout_s,
-            )
-        )
+        request = Request("patch", ref.kind, "PATCH", ref.path(subresource), body=list(operations))
+        return await self._manage(request, field_manager, timeout_s, JSON_PATCH)
 
     async def patch_merge(
         self,
@@ -186,18 +176,28 @@ class KubeClient:
 
         Give `metadata.uid` and `metadata.resourceVersion` to make it conditional.
         """
-        return await self._send(
-            Request(
-                "patch",
-                ref.kind,
-                "PATCH",
-                ref.path(subresource),
-                query=[("fieldManager", field_manager)],
-                body=dict(patch),
-                content_type=MERGE_PATCH,
-                timeout_s=timeout_s,
-            )
-        )
+        request = Request("patch", ref.kind, "PATCH", ref.path(subresource), body=dict(patch))
+        return await self._manage(request, field_manager, timeout_s, MERGE_PATCH)
+
+    async def replace(
+        self,
+        ref: Ref,
+        manifest: Mapping[str, Any],
+        *,
+        subresource: str = "",
+        timeout_s: float = REQUEST_TIMEOUT_S,
+    ) -> dict[str, Any]:
+        """Put a whole object, or its subresource, in the place of what stands there.
+
+        `metadata` has to give the name; with uid and resourceVersion the write is conditional.
+
+        Raises:
+            ConflictError: the object is another one, or was written since.
+        """
+        head = {"apiVersion": ref.kind.api_version, "kind": ref.kind.kind}
+        body = {**head, **manifest}
+        request = Request("update", ref.kind, "PUT", ref.path(subresource), body=body)
+        return await self._manage(request, FIELD_MANAGER, timeout_s, JSON)
 
     async def apply(
         self,
@@ -279,6 +279,14 @@ class KubeClient:
     async def resolve(self, api_version: str, kind: str) -> Kind | None:
         """Find how a kind is reached, for targets of kinds that AURORA does not know."""
         return await self._discovery.resolve(api_version, kind)
+
+    async def _manage(
+        self, request: Request, field_manager: str, timeout_s: float, content_type: str
+    ) -> dict[str, Any]:
+        query = [("fieldManager", field_manager)]
+        return await self._send(
+            replace(request, query=query, timeout_s=timeout_s, content_type=content_type)
+        )
 
     async def _send(self, request: Request) -> dict[str, Any]:
         answer = await self._transport.send(request)

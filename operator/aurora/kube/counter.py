@@ -19,7 +19,7 @@ class RequestObserver(Protocol):
 class RequestCounter:
     """Counts requests; the renewal of the leader Lease is counted apart from other writes.
 
-    Verbs are get, list, create, patch, apply and delete.
+    Verbs are get, list, create, update, patch, apply and delete.
     """
 
     def __init__(self) -> None:
