@@ -11,7 +11,11 @@ __all__ = ["ControlLoop", "StalledError"]
 
 INTERVAL_S = 15.0
 DEBOUNCE_S = 0.5
-"""How long an early wake-up waits for more: `kubectl apply` of a folder is one cycle, not ten."""
+"""How long an early wake-up waits for more: `kubectl apply` of a folder is one cycle, not ten.
+
+It counts from the wake-up. What came during a cycle has waited already: while hundreds are edited,
+to wait again after each cycle would only leave more to write after the last edit.
+"""
 SHORTEST_STALL_S = 60.0
 STALLED_INTERVALS = 4.0
 
@@ -48,11 +52,13 @@ class ControlLoop:
         self._debounce_s = debounce_s
         self._monotonic = monotonic
         self._woken = asyncio.Event()
-        self._alive_at = monotonic()
+        self._woken_at = self._alive_at = monotonic()
         self._limit_s = max(SHORTEST_STALL_S, STALLED_INTERVALS * interval_s)
 
     def wake(self) -> None:
         """Ask for a cycle soon; safe to call at any rate."""
+        if not self._woken.is_set():
+            self._woken_at = self._monotonic()
         self._woken.set()
 
     def beat(self) -> None:
@@ -105,6 +111,6 @@ class ControlLoop:
         try:
             async with asyncio.timeout(max(0.0, until - self._monotonic())):
                 await self._woken.wait()
-                await asyncio.sleep(self._debounce_s)
+                await asyncio.sleep(self._woken_at + self._debounce_s - self._monotonic())
         except TimeoutError:
             return

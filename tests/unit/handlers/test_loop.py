@@ -78,6 +78,31 @@ async def test_a_wake_up_during_a_cycle_is_not_lost() -> None:
 
 
 @pytest.mark.parametrize(
+    ("took_s", "cycles"),
+    [
+        pytest.param(500.0, 2, id="a wake-up that waited through the cycle waits no more"),
+        pytest.param(0.0, 1, id="one that came just now waits for others"),
+    ],
+)
+async def test_the_wait_for_more_counts_from_the_wake_up(took_s: float, cycles: int) -> None:
+    clock = Clock()
+
+    async def work(number: int) -> None:
+        if number == 1:
+            loop.wake()
+            clock.at += took_s
+            loop.wake()
+
+    ran, cycle = counted(work)
+    loop = ControlLoop(cycle, interval_s=3600.0, debounce_s=400.0, monotonic=clock)
+    async with running(loop):
+        await eventually(lambda: len(ran) >= cycles)
+        for _ in range(20):
+            await asyncio.sleep(0)
+    assert len(ran) == cycles
+
+
+@pytest.mark.parametrize(
     "error",
     [
         pytest.param(MetricsError("no answer"), id="an error of our own"),
