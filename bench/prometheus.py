@@ -120,7 +120,7 @@ async def asked(url: str, models: int, pid: int, settings: MetricsSettings) -> d
     each: dict[str, Any] = {}
     for name, text in queries.items():
         cpu, began = cpu_s(pid), time.perf_counter()
-        answer = (await client.fetch({name: text}))[name]
+        answer = (await client.fetch({name: text}))[name]()
         each[name] = {
             "wall_s": round(time.perf_counter() - began, 2),
             "prometheus_cpu_s": round(cpu_s(pid) - cpu, 2),

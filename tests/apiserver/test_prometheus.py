@@ -211,7 +211,7 @@ def test_the_resolved_query_gives_the_number_that_was_read(rig: Rig) -> None:
     answers = asyncio.run(client.fetch({str(s): of.queries[s] for s in SIGNALS}))
     client.close()
     for name in SIGNALS:
-        rows = answers[str(name)].rows  # type: ignore[union-attr]
+        rows = answers[str(name)]().rows  # type: ignore[union-attr]
         assert len(rows) == 1
         assert float(rows[0]["value"][1]) == pytest.approx(number(of.signals[name]), rel=LOOSE)
 

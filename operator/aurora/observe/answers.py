@@ -1,10 +1,10 @@
 """What a metrics source answers to a query, before anything is read out of it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-__all__ = ["MetricsSource", "QueryAnswer", "QueryFailure"]
+__all__ = ["MetricsSource", "QueryAnswer", "QueryFailure", "Unread"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +35,15 @@ class QueryFailure:
     stale: bool = False
 
 
+Unread = Callable[[], QueryAnswer | QueryFailure]
+"""An answer that is unpacked when it is called for: the texts of all are never there at once."""
+
+
 class MetricsSource(Protocol):
     """Whatever answers PromQL."""
 
-    async def fetch(self, queries: Mapping[str, str]) -> dict[str, QueryAnswer | QueryFailure]:
-        """Answer every query, by its name; a failure is an answer as well."""
+    async def fetch(self, queries: Mapping[str, str]) -> dict[str, Unread]:
+        """Answer every query, by its name; a failure is an answer as well.
+
+        What comes is called for once, one after the other, off the event loop.
+        """

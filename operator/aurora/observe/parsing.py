@@ -25,7 +25,7 @@ _BETWEEN: Final = b'},{"metric":'
 """Both hold quotes, which are escaped inside of a JSON string: they are never part of a label."""
 
 
-def parsed_answer(body: bytes) -> QueryAnswer:
+def parsed_answer(body: bytes | bytearray) -> QueryAnswer:
     """Read the JSON of an instant query.
 
     Raises:
@@ -40,7 +40,7 @@ def parsed_answer(body: bytes) -> QueryAnswer:
     return QueryAnswer(Pieces(body, start, last + 1, tail), warnings, _evaluated_at(tail))
 
 
-def _envelope(body: bytes) -> tuple[list[Mapping[str, Any]], tuple[str, ...]]:
+def _envelope(body: bytes | bytearray) -> tuple[list[Mapping[str, Any]], tuple[str, ...]]:
     try:
         answer = _from_json(body)
     except ValueError:
@@ -76,7 +76,9 @@ class Pieces:
     Walking them raises ValueError where the JSON is broken.
     """
 
-    def __init__(self, body: bytes, start: int, end: int, tail: list[Mapping[str, Any]]) -> None:
+    def __init__(
+        self, body: bytes | bytearray, start: int, end: int, tail: list[Mapping[str, Any]]
+    ) -> None:
         self._body, self._start, self._end, self.tail = body, start, end, tail
 
     def __iter__(self) -> Iterator[Mapping[str, Any]]:
@@ -84,7 +86,7 @@ class Pieces:
             yield from rows_of(piece)
         yield from self.tail
 
-    def pieces(self) -> Iterator[bytes]:
+    def pieces(self) -> Iterator[bytes | bytearray]:
         """The text of the rows but those of the tail, some hundred rows at a time."""
         begin = self._start
         while begin < self._end:
@@ -94,17 +96,17 @@ class Pieces:
             begin = until + 1
 
 
-def rows_of(piece: bytes) -> list[Mapping[str, Any]]:
+def rows_of(piece: bytes | bytearray) -> list[Mapping[str, Any]]:
     """The rows of one of `Pieces.pieces`.
 
     Raises:
         ValueError: it is no JSON.
     """
-    found: list[Mapping[str, Any]] = _from_json(b"[" + piece + b"]")
+    found: list[Mapping[str, Any]] = _from_json(b"".join((b"[", piece, b"]")))
     return found
 
 
-def _from_json(body: bytes) -> Any:
+def _from_json(body: bytes | bytearray) -> Any:
     """Without the garbage collector, which would take two thirds of a large answer's time.
 
     It walks all rows again and again while they are made, and they hold no cycles to find.

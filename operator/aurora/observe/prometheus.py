@@ -5,15 +5,18 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import pydantic_core
 import requests
 from prometheus_api_client.prometheus_connect import PrometheusConnect
+from urllib3.exceptions import HTTPError, ReadTimeoutError
 from urllib3.util.retry import Retry
 
 from aurora.errors import ConfigurationError, MetricsError
-from aurora.observe.answers import QueryAnswer, QueryFailure
+from aurora.observe.answers import QueryAnswer, QueryFailure, Unread
+from aurora.observe.packed import ASKED_ENCODING, Packed, too_large
 from aurora.observe.parsing import parsed_answer
 from aurora.observe.punctual import KEPT_S, ServerClock
 
@@ -92,13 +95,13 @@ def _token(path: Path) -> str:
 
 
 class _WholeAnswers(PrometheusConnect):
-    """The client library, with a query method that keeps the whole answer.
+    """The client library, with a query method that keeps the whole answer, packed as it came.
 
     Its `custom_query` returns `data.result` alone, so `warnings` are lost, reads answers of any
     size, and puts the query into the URL, where proxies cut it.
     """
 
-    def ask(self, query: str, *, timeout_s: float, limit: int, late: Callable[[], bool]) -> bytes:
+    def ask(self, query: str, *, timeout_s: float, limit: int, late: Callable[[], bool]) -> Packed:
         with self._session.post(
             f"{self.url}/api/v1/query",
             data={"query": query, "timeout": f"{round(timeout_s * 1000)}ms"},
@@ -107,26 +110,29 @@ class _WholeAnswers(PrometheusConnect):
             stream=True,
         ) as response:
             body = _read(response, limit=limit, late=late)
+            packed = Packed(body, response.headers.get("Content-Encoding", ""))
             if response.status_code != requests.codes.ok:
-                raise MetricsError(_refusal(response.status_code, body))
-            return body
+                raise MetricsError(_refusal(response.status_code, packed.text(limit=limit)))
+            return packed
 
 
 def _read(response: requests.Response, *, limit: int, late: Callable[[], bool]) -> bytes:
     body = bytearray()
-    for chunk in response.iter_content(_CHUNK_BYTES):
-        body += chunk
-        if len(body) > limit:
-            raise MetricsError(
-                f"the answer is larger than {limit} bytes: raise max_response_bytes "
-                "or read fewer namespaces"
-            )
-        if late():
-            raise MetricsError("the answer came too slowly: the deadline of the cycle passed")
+    try:
+        for chunk in response.raw.stream(_CHUNK_BYTES, decode_content=False):
+            body += chunk
+            if len(body) > limit:
+                raise too_large(limit)
+            if late():
+                raise MetricsError("the answer came too slowly: the deadline of the cycle passed")
+    except ReadTimeoutError as error:
+        raise requests.exceptions.ReadTimeout(error) from error
+    except HTTPError as error:
+        raise requests.exceptions.ChunkedEncodingError(error) from error
     return bytes(body)
 
 
-def _refusal(status: int, body: bytes) -> str:
+def _refusal(status: int, body: bytes | bytearray) -> str:
     """What Prometheus said of the query. Other servers' pages stay out: they may echo headers."""
     try:
         answer = pydantic_core.from_json(body)
@@ -172,27 +178,38 @@ class PrometheusClient:
             session.verify = False
         self._client = _WholeAnswers(
             url=settings.url.rstrip("/"),
-            headers=dict(settings.headers),
+            headers={"Accept-Encoding": ASKED_ENCODING, **settings.headers},
             session=session,
             retry=_retries(settings.retries),
         )
         self._server_clock = ServerClock(max(KEPT_S, 2 * settings.stale_after_s))
         self.queries_sent = 0
 
-    async def fetch(self, queries: Mapping[str, str]) -> dict[str, QueryAnswer | QueryFailure]:
+    async def fetch(self, queries: Mapping[str, str]) -> dict[str, Unread]:
         """Answer every query by its name, within the deadline; never raises for one of them."""
         sent = self._monotonic()
         expires = sent + self._settings.deadline_s
-        answers = await asyncio.gather(*(self._one(text, expires) for text in queries.values()))
+        found = await asyncio.gather(*(self._one(text, expires) for text in queries.values()))
         received = self._monotonic()
-        checked = [self._of_now(one, sent=sent, received=received) for one in answers]
-        return dict(zip(queries, checked, strict=True))
+        unread = [partial(self._opened, one, sent=sent, received=received) for one in found]
+        return dict(zip(queries, unread, strict=True))
+
+    def _opened(
+        self, found: Packed | QueryFailure, *, sent: float, received: float
+    ) -> QueryAnswer | QueryFailure:
+        if isinstance(found, QueryFailure):
+            return found
+        try:
+            answer = parsed_answer(found.text(limit=self._settings.max_response_bytes))
+        except MetricsError as error:
+            return QueryFailure(str(error))
+        return self._of_now(answer, sent=sent, received=received)
 
     def _of_now(
-        self, answer: QueryAnswer | QueryFailure, *, sent: float, received: float
+        self, answer: QueryAnswer, *, sent: float, received: float
     ) -> QueryAnswer | QueryFailure:
         """The answer, unless it is one of the past that is told again."""
-        if isinstance(answer, QueryFailure) or answer.evaluated_at is None:
+        if answer.evaluated_at is None:
             return answer
         late = self._server_clock.late_s(answer.evaluated_at, sent=sent)
         self._server_clock.saw(answer.evaluated_at, received=received)
@@ -204,7 +221,7 @@ class PrometheusClient:
             stale=True,
         )
 
-    async def _one(self, query: str, expires: float) -> QueryAnswer | QueryFailure:
+    async def _one(self, query: str, expires: float) -> Packed | QueryFailure:
         self.queries_sent += 1
         asked = asyncio.get_running_loop().run_in_executor(
             self._threads, self._blocking, query, expires
@@ -215,17 +232,16 @@ class PrometheusClient:
         except TimeoutError:
             return QueryFailure(f"no answer within {self._settings.deadline_s:g} s")
 
-    def _blocking(self, query: str, expires: float) -> QueryAnswer | QueryFailure:
+    def _blocking(self, query: str, expires: float) -> Packed | QueryFailure:
         left = expires - self._monotonic()
         if left <= 0:
             return QueryFailure("the deadline of the cycle passed before this query was sent")
         timeout = min(self._settings.query_timeout_s, left)
         limit = self._settings.max_response_bytes
         try:
-            body = self._client.ask(
+            return self._client.ask(
                 query, timeout_s=timeout, limit=limit, late=lambda: self._monotonic() > expires
             )
-            return parsed_answer(body)
         except (MetricsError, OSError, ValueError) as error:  # requests' errors are OSErrors
             return QueryFailure(_reason(error, timeout))
 

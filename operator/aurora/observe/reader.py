@@ -1,9 +1,10 @@
 """Reads the metrics of the whole fleet, once per cycle: plan, ask, tabulate, read."""
 
 import asyncio
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import replace
 
-from aurora.observe.answers import MetricsSource, QueryAnswer, QueryFailure
+from aurora.observe.answers import MetricsSource, QueryAnswer, QueryFailure, Unread
 from aurora.observe.custom import CustomPlan, custom_name, plan_custom, read_custom
 from aurora.observe.plain import read_signals
 from aurora.observe.queries.fleet import fleet_queries
@@ -14,7 +15,7 @@ from aurora.observe.queries.settings import MetricsSettings
 from aurora.observe.readings import Terms, read_pod
 from aurora.observe.sample import Gap, Missing, Reading, Signal
 from aurora.observe.snapshot import PodReading, SourceFacts
-from aurora.observe.table import Facet, Table, Tags, facet_of, tabulate
+from aurora.observe.table import Facet, Table, Tags, add_answer, facet_of
 from aurora.observe.view import (
     Key,
     MetricsView,
@@ -66,11 +67,9 @@ class MetricsReader:
             named=sorted(key for key, want in wanted.items() if want.names),
         )
         requests |= recorded_queries(self._settings, requests, namespaces)
-        answers = await self._source.fetch(requests | plan.requests())
-        answers |= recorded_answers(answers, self._settings)
+        unread = await self._source.fetch(requests | plan.requests())
+        table, answers = await asyncio.to_thread(_tabulated, unread, requests, self._settings)
         facts = _source_facts(answers)
-        presets = {name: answers.pop(name) for name in requests}
-        table = await asyncio.to_thread(tabulate, presets, self._settings)
         cycle = _Cycle(at, self._settings, plan, answers, table)
         workloads: dict[Key, WorkloadReadings] = {}
         for place, (key, want) in enumerate(wanted.items()):
@@ -93,6 +92,22 @@ def _needed(want: Wanted) -> Iterator[Source]:
     for signal in want.signals:
         if signal not in want.queries:
             yield from sources_of(signal, engine, want.armed)
+
+
+def _tabulated(
+    unread: dict[str, Unread], presets: Collection[str], settings: MetricsSettings
+) -> tuple[Table, dict[str, QueryAnswer | QueryFailure]]:
+    """All answers, unpacked one after the other; rows of presets are in the table alone."""
+    table = Table()
+    answers: dict[str, QueryAnswer | QueryFailure] = {}
+    for name in list(unread):
+        answer = unread.pop(name)()
+        answer = recorded_answers({name: answer}, settings).get(name, answer)
+        if name in presets:
+            add_answer(table, name, answer, settings)
+            answer = replace(answer, rows=()) if isinstance(answer, QueryAnswer) else answer
+        answers[name] = answer
+    return table, answers
 
 
 def _source_facts(answers: Mapping[str, QueryAnswer | QueryFailure]) -> SourceFacts:

@@ -27,7 +27,7 @@ def _pattern(space: str) -> re.Pattern[str]:
     )
 
 
-def plain_rows(piece: bytes, spaces: tuple[str, ...]) -> list[Row] | None:
+def plain_rows(piece: bytes | bytearray, spaces: tuple[str, ...]) -> list[Row] | None:
     """Every row of a piece of an answer; None if one of them is of another form.
 
     Quotes inside of a label are escaped, so what stands between two rows is never part of one.

@@ -14,7 +14,7 @@ from aurora.observe.queries.preset import Batch, Preset, Source
 from aurora.observe.queries.settings import LabelNames, MetricsSettings
 from aurora.observe.rows import Row, plain_rows
 
-__all__ = ["Facet", "Table", "Tags", "facet_of", "tabulate"]
+__all__ = ["Facet", "Table", "Tags", "add_answer", "facet_of"]
 
 Tags = dict[str, float]
 _NAME_LABELS = {
@@ -49,28 +49,26 @@ class Table:
     evaluated_at: float | None = None
 
 
-def tabulate(answers: dict[str, QueryAnswer | QueryFailure], settings: MetricsSettings) -> Table:
-    """Sort the rows of all answers by workload and pod; `answers` is emptied on the way."""
-    table = Table()
+def add_answer(
+    table: Table, name: str, answer: QueryAnswer | QueryFailure, settings: MetricsSettings
+) -> None:
+    """Sort the rows of one answer by workload and pod."""
+    if isinstance(answer, QueryFailure):
+        table.failures[name] = answer.reason
+        table.stale.update({name} if answer.stale else ())
+        return
+    if answer.warnings:
+        table.warnings[name] = answer.warnings
     kinds = (settings.labels, settings.container_labels, settings.gpu_labels)
-    for name in list(answers):
-        answer = answers.pop(name)
-        if isinstance(answer, QueryFailure):
-            table.failures[name] = answer.reason
-            table.stale.update({name} if answer.stale else ())
-            continue
-        if answer.warnings:
-            table.warnings[name] = answer.warnings
-        try:
-            if name == Batch.NAMES:
-                _add_names(table, answer.rows, settings.labels.namespace)
-            elif name == Batch.PODS or not isinstance(answer.rows, Pieces):
-                _add_rows(table, answer.rows, kinds, by_pod=name == Batch.PODS)
-            else:
-                _add_pieces(table, answer.rows, kinds)
-        except (KeyError, TypeError, ValueError, IndexError, AttributeError):
-            table.failures[name] = "the answer has a row without labels, time or number"
-    return table
+    try:
+        if name == Batch.NAMES:
+            _add_names(table, answer.rows, settings.labels.namespace)
+        elif name == Batch.PODS or not isinstance(answer.rows, Pieces):
+            _add_rows(table, answer.rows, kinds, by_pod=name == Batch.PODS)
+        else:
+            _add_pieces(table, answer.rows, kinds)
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError):
+        table.failures[name] = "the answer has a row without labels, time or number"
 
 
 def _add_pieces(table: Table, rows: Pieces, kinds: tuple[LabelNames, ...]) -> None:

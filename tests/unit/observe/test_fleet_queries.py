@@ -11,7 +11,7 @@ from pathlib import Path
 import promql_parser
 import pytest
 
-from aurora.observe.answers import QueryAnswer, QueryFailure
+from aurora.observe.answers import QueryAnswer, Unread
 from aurora.observe.queries import (
     MAX_PRESET_QUERIES,
     PRESETS,
@@ -123,9 +123,9 @@ class Counting:
     def __init__(self) -> None:
         self.asked: list[Mapping[str, str]] = []
 
-    async def fetch(self, queries: Mapping[str, str]) -> dict[str, QueryAnswer | QueryFailure]:
+    async def fetch(self, queries: Mapping[str, str]) -> dict[str, Unread]:
         self.asked.append(queries)
-        return {name: QueryAnswer(rows=[]) for name in queries}
+        return dict.fromkeys(queries, lambda: QueryAnswer(rows=[]))
 
 
 @pytest.mark.parametrize("models", [10, 100, 1000])

@@ -1,10 +1,13 @@
 """One cycle over a fleet: which exporter is believed, own queries, and what is told of failures."""
 
+import weakref
 from collections.abc import Mapping
+from functools import partial
+from typing import Any
 
 import pytest
 
-from aurora.observe.answers import QueryAnswer, QueryFailure
+from aurora.observe.answers import QueryAnswer, QueryFailure, Unread
 from aurora.observe.custom import MAX_PER_CYCLE, MAX_PER_OBJECT
 from aurora.observe.queries import MetricsSettings
 from aurora.observe.reader import MetricsReader
@@ -39,9 +42,9 @@ class Fake:
         self._failing = failing
         self.asked: Mapping[str, str] = {}
 
-    async def fetch(self, queries: Mapping[str, str]) -> dict[str, QueryAnswer | QueryFailure]:
+    async def fetch(self, queries: Mapping[str, str]) -> dict[str, Unread]:
         self.asked = queries
-        return {name: self._answer(name) for name in queries}
+        return {name: partial(self._answer, name) for name in queries}
 
     def _answer(self, name: str) -> QueryAnswer | QueryFailure:
         if name == self._failing:
@@ -304,3 +307,30 @@ async def test_names_are_read_only_where_they_are_wanted() -> None:
     assert found.workloads[KEY].model_names == {"m"}
     assert found.workloads["team", "other"].model_names == frozenset()
     assert "other" not in fake.asked["names"]
+
+
+class OneText:
+    """Gives each answer only once the rows of the last one are gone."""
+
+    def __init__(self) -> None:
+        self.last: weakref.ref[Rows] | None = None
+        self.read = 0
+
+    async def fetch(self, queries: Mapping[str, str]) -> dict[str, Unread]:
+        return dict.fromkeys(queries, self._next)
+
+    def _next(self) -> QueryAnswer:
+        assert self.last is None or self.last() is None
+        rows = Rows()
+        self.last, self.read = weakref.ref(rows), self.read + 1
+        return QueryAnswer(rows)
+
+
+class Rows(list[Mapping[str, Any]]):
+    """A list that can be referred to weakly."""
+
+
+async def test_the_text_of_one_answer_at_a_time_is_there() -> None:
+    source = OneText()
+    await MetricsReader(source, SETTINGS).read(AT, {KEY: wanting(Signal.LATENCY_P95)})
+    assert source.read > 3

@@ -1,10 +1,11 @@
 """What the observer asks of the metrics of both sides of a fallback, and what it remembers."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from aurora.kube.kinds import DEPLOYMENT, MODEL_DEPLOYMENT, POD, SERVICE
-from aurora.observe.answers import QueryAnswer, QueryFailure
+from aurora.observe.answers import QueryAnswer, QueryFailure, Unread
 from aurora.observe.facts import ObjectKey, ProbeFacts
 from aurora.observe.fleet import Fleet
 from aurora.observe.observer import Observer
@@ -26,9 +27,9 @@ class Source:
         self.asked: Mapping[str, str] = {}
         self.down = False
 
-    async def fetch(self, queries: Mapping[str, str]) -> dict[str, QueryAnswer | QueryFailure]:
+    async def fetch(self, queries: Mapping[str, str]) -> dict[str, Unread]:
         self.asked = queries
-        return {name: self._answer(name) for name in queries}
+        return {name: partial(self._answer, name) for name in queries}
 
     def _answer(self, query: str) -> QueryAnswer | QueryFailure:
         if self.down:

@@ -2,9 +2,11 @@
 
 import asyncio
 import base64
+import gzip
 import json
 import threading
 import time
+import tracemalloc
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -36,6 +38,17 @@ def says(body: object, status: int = 200) -> Reply:
     def reply(handler: BaseHTTPRequestHandler) -> None:
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
         handler.send_response(status)
+        handler.send_header("Content-Length", str(len(data)))
+        handler.end_headers()
+        handler.wfile.write(data)
+
+    return reply
+
+
+def says_packed(data: bytes, encoding: str = "gzip") -> Reply:
+    def reply(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(200)
+        handler.send_header("Content-Encoding", encoding)
         handler.send_header("Content-Length", str(len(data)))
         handler.end_headers()
         handler.wfile.write(data)
@@ -93,7 +106,7 @@ def server() -> Iterator[Server]:
 async def ask(settings: PrometheusSettings, query: str = "up") -> QueryAnswer | QueryFailure:
     client = PrometheusClient(settings)
     try:
-        return (await client.fetch({"q": query}))["q"]
+        return (await client.fetch({"q": query}))["q"]()
     finally:
         client.close()
 
@@ -136,7 +149,7 @@ async def test_an_answer_that_is_told_again_and_again_is_of_the_past(server: Ser
 
     async def asked(at: float) -> QueryAnswer | QueryFailure:
         now[0] = at
-        return (await client.fetch({"q": "up"}))["q"]
+        return (await client.fetch({"q": "up"}))["q"]()
 
     found = [await asked(at) for at in (1.0, 16.0, 91.0, 92.0, 5000.0)]
     rows[0]["value"] = [10_000.0, "2"]
@@ -219,6 +232,59 @@ async def test_an_answer_that_is_too_large_is_not_read(server: Server) -> None:
     assert said.startswith("the answer is larger than 1000000 bytes")
 
 
+async def test_a_packed_answer_is_asked_for_and_kept_packed_until_its_turn(server: Server) -> None:
+    rows = [{"metric": {"pod": f"p-{n}"}, "value": [1.5, "2"]} for n in range(30_000)]
+    body = json.dumps({"data": {"resultType": "vector", "result": rows}}, separators=(",", ":"))
+    server.replies = [says_packed(gzip.compress(body.encode()))]
+    client = PrometheusClient(PrometheusSettings(server.url))
+    tracemalloc.start()
+    unread = (await client.fetch({"q": "up"}))["q"]
+    held, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    answer = unread()
+    client.close()
+    assert server.requests[0].headers["Accept-Encoding"] == "gzip"
+    assert held < len(body) / 2
+    assert isinstance(answer, QueryAnswer)
+    assert list(answer.rows) == rows
+    assert answer.evaluated_at == 1.5
+
+
+@pytest.mark.parametrize(
+    ("reply", "said"),
+    [
+        (says_packed(gzip.compress(b" " * 3_000_000)), "the answer is larger than 1000000 bytes"),
+        (says_packed(gzip.compress(b"[]")[:-4]), "the answer ended early"),
+        (says_packed(b"[]"), "the answer is said to be packed and cannot be unpacked"),
+        (says_packed(b"[]", "br"), "the answer is packed as br, and gzip was asked for"),
+    ],
+    ids=[
+        "it unpacks to too much",
+        "its end is missing",
+        "it is not packed",
+        "it is of another kind",
+    ],
+)
+async def test_a_packed_answer_that_cannot_be_read_is_a_failure(
+    server: Server, reply: Reply, said: str
+) -> None:
+    server.replies = [reply]
+    settings = PrometheusSettings(server.url, max_response_bytes=1_000_000, retries=0)
+    assert (await reason(settings)).startswith(said)
+
+
+async def test_an_answer_whose_connection_breaks_is_a_failure(server: Server) -> None:
+    def cut(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(200)
+        handler.send_header("Content-Length", "1000")
+        handler.end_headers()
+        handler.wfile.write(b"[")
+
+    server.replies = [cut]
+    said = await reason(PrometheusSettings(server.url, retries=0))
+    assert said == "the request failed (ChunkedEncodingError)"
+
+
 async def test_no_answer_in_time(server: Server) -> None:
     gate = threading.Event()
     server.replies = [lambda handler: gate.wait(10) and None]
@@ -258,7 +324,7 @@ async def test_the_deadline_holds_for_all_queries_and_the_loop_stays_free(server
     gate.set()
     client.close()
     assert turns > 10
-    assert all(isinstance(answer, QueryFailure) for answer in answers.values())
+    assert all(isinstance(unread(), QueryFailure) for unread in answers.values())
     assert server.most_at_once <= 2
 
 

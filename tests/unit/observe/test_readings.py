@@ -10,7 +10,7 @@ from aurora.observe.answers import QueryAnswer, QueryFailure
 from aurora.observe.queries import Batch, MetricsSettings, Source
 from aurora.observe.readings import Terms, fault_of, read_pod, read_signal
 from aurora.observe.sample import UNITS, Gap, Missing, Reading, Sample, Signal
-from aurora.observe.table import Table, facet_of, tabulate
+from aurora.observe.table import Table, add_answer, facet_of
 
 SETTINGS = MetricsSettings(window_s=120, stale_after_s=90, remember_s=600)
 NOW = 5_000.0  # of Prometheus
@@ -32,7 +32,10 @@ def answer(rows: Rows, warnings: tuple[str, ...] = ()) -> QueryAnswer:
 def table_of(rows: Rows, **instead: QueryAnswer | QueryFailure) -> Table:
     """All rows in one answer: which batch they come from makes no difference to reading."""
     answers: dict[str, QueryAnswer | QueryFailure] = {"load": answer(rows)}
-    return tabulate(answers | instead, SETTINGS)
+    table = Table()
+    for name, one in (answers | instead).items():
+        add_answer(table, name, one, SETTINGS)
+    return table
 
 
 def read(
@@ -170,7 +173,7 @@ def test_a_partial_answer_is_a_partial_sample(
     warned: tuple[str, ...], ready: int, partial: bool
 ) -> None:
     rows = {**HEALTHY, "vllm:requestsRunning": 1}
-    table = tabulate({"load": answer(rows, warned)}, SETTINGS)
+    table = table_of({}, load=answer(rows, warned))
     reading = read(table, Signal.RUNNING, ready=ready)
     assert isinstance(reading, Sample)
     assert reading.partial is partial

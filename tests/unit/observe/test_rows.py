@@ -13,7 +13,7 @@ from aurora.observe.answers import QueryAnswer
 from aurora.observe.parsing import Pieces, parsed_answer
 from aurora.observe.queries.settings import LabelNames, MetricsSettings
 from aurora.observe.rows import plain_rows
-from aurora.observe.table import Table, tabulate
+from aurora.observe.table import Table, add_answer
 
 SETTINGS = MetricsSettings(gpu_labels=LabelNames(namespace="exported_namespace"))
 ODD = '"},{"metric":{"a":"'
@@ -35,8 +35,9 @@ def tables_of(rows: list[dict[str, Any]]) -> tuple[Table, Table]:
     with patch.object(parsing, "PIECE_BYTES", 150):
         answer = parsed_answer(body)
         assert isinstance(answer.rows, Pieces)
-        straight = tabulate({"latency": answer}, SETTINGS)
-    return straight, tabulate({"latency": QueryAnswer(rows)}, SETTINGS)
+        add_answer(straight := Table(), "latency", answer, SETTINGS)
+    add_answer(parsed := Table(), "latency", QueryAnswer(rows), SETTINGS)
+    return straight, parsed
 
 
 texts = st.sampled_from(["", "n", "team-1", ODD, "\\", "é", "x,y"])
