@@ -1,4 +1,4 @@
-"""The control cycle: observe, state, follow up, decide and execute, tell, remember.
+"""The control cycle: observe, state, follow up, decide and execute, show, remember, tell.
 
 Decisions are made one model after the other on one snapshot, so that what is about to start for one
 model counts against the fleet's limits for the next. What was decided is then started together.
@@ -54,8 +54,9 @@ log = structlog.get_logger(__name__)
 
 _BREATH = 200
 """Models after which the event loop gets a turn: watches and probes must not starve."""
-_STARTING_SHARE = 0.2
-"""Of the cycle's length: starting takes no longer, so that the others are looked at again soon."""
+_SHARE = 0.2
+"""Of the cycle's length: starting takes no longer, and telling neither: every model is to be
+looked at again soon."""
 _SILENT = frozenset(
     {
         CheckReason.CONTROL_UNREADABLE,
@@ -116,6 +117,9 @@ class Cycle:
         with self._timed("remember"):
             if leads:  # a spare that shares the records would write everything twice
                 await self.parts.keeper.keep(snapshot, states, self.memories)
+        with self._timed("tell"):
+            if leads:
+                await self.parts.followup.tell(for_s=_SHARE * self.parts.guardrails.cycle_s)
         self._report(snapshot, states)
         telemetry.writes.set(self.parts.writes() - written)
 
@@ -188,7 +192,7 @@ class Cycle:
         async def start(found: Deliberated) -> DecisionObject | None:
             return await self._start(found, snapshot, states, decisions)
 
-        share = _STARTING_SHARE * rails.cycle_s
+        share = _SHARE * rails.cycle_s
         for started in await start_all(wanted, start, telemetry=self.parts.telemetry, for_s=share):
             decisions[ObjectKey(*started.key)] = started
             self.ledger = self.ledger.with_entry(entry_of(started))

@@ -17,7 +17,7 @@ from tests.support.failpoints import killed_after
 
 pytestmark = scenario_marks
 
-KILL_POINTS = {"SCALE": 10, "the floor of an autoscaler": 10, "ROUTE": 10, "CACHE": 11}
+KILL_POINTS = {"SCALE": 9, "the floor of an autoscaler": 9, "ROUTE": 9, "CACHE": 10}
 """As many writes as the action takes until it is done and told; the last may be the status."""
 
 
@@ -50,7 +50,7 @@ async def waits_for_the_lease(world: World) -> None:
     await world.short_of_replicas()
     process = world.process()
     process.start()
-    world.proxy.inject(killed_after(5, process))
+    world.proxy.inject(killed_after(3, process))
     await process.dies()
     process.start()
     assert await world.replicas() == 2

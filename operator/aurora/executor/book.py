@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from aurora.critic.verdict import Approved, NeedsApproval, Rejected, Verdict
 from aurora.errors import ConflictError, UnavailableError
@@ -19,6 +19,13 @@ from aurora.resources.conditions import Condition, ConditionType, set_condition
 from aurora.resources.vocabulary import ConditionStatus, Phase
 
 __all__ = ["DecisionBook"]
+
+Fact = tuple[ConditionType, ConditionStatus, str, str]
+"""A condition: type, status, reason, message."""
+
+_APPROVED: Final[Fact] = (ConditionType.APPROVED, ConditionStatus.TRUE, "WithinGuardrails", "")
+_UNJUDGED: Final = frozenset({None, Phase.PROPOSED})
+_BEGUN: Final = frozenset({Phase.EXECUTING, Phase.FAILED})
 
 
 class DecisionBook:
@@ -42,6 +49,8 @@ class DecisionBook:
     async def open(self, decision: Decision, verdict: Verdict, *, at: float) -> DecisionObject:
         """Create the object and its first phase. Repeating after a crash finds what was made.
 
+        One that is approved already gets its first phase from what carries it out: Executing.
+
         Raises:
             ConflictError: another proposal has its name; the next cycle's will have another.
         """
@@ -57,7 +66,10 @@ class DecisionBook:
             if (found.get("status") or {}).get("phase") not in {None, "", first_phase(verdict)}:
                 raise
             made = found
-        return await self.judged(DecisionObject.parse(made), verdict, at=at)
+        opened = DecisionObject.parse(made)
+        if isinstance(verdict, Approved):
+            return opened
+        return await self.judged(opened, verdict, at=at)
 
     async def judged(self, found: DecisionObject, verdict: Verdict, *, at: float) -> DecisionObject:
         """Write what the critic said of a new Decision."""
@@ -69,17 +81,23 @@ class DecisionBook:
         phase: Phase,
         *,
         at: float,
-        condition: tuple[ConditionType, ConditionStatus, str, str] | None = None,
+        condition: Fact | None = None,
         changes: Sequence[Change] | None = None,
         applied: bool = False,
         decided_by: str = "",
         outcome: Mapping[str, Any] | None = None,
     ) -> DecisionObject:
-        """Write one step of a Decision's status; nothing is sent when it stands there already."""
+        """Write one step of a Decision's status; nothing is sent when it stands there already.
+
+        What is begun without a phase was approved by the guardrails in the same step, and says so.
+        """
         before = found.status.to_kubernetes()
         status: dict[str, Any] = before | {"phase": str(phase)}
+        if phase in _BEGUN and found.status.phase in _UNJUDGED:
+            decided_by = decided_by or "aurora"
+            status["conditions"] = _with_condition(before, _APPROVED, at)
         if condition is not None:
-            status["conditions"] = _with_condition(before, condition, at)
+            status["conditions"] = _with_condition(status, condition, at)
         if changes is not None:
             status["changes"] = status_changes(changes, applied_at=timestamp(at) if applied else "")
         if decided_by:
@@ -114,17 +132,14 @@ def _stands(status: Mapping[str, Any], written: Mapping[str, Any]) -> bool:
 
 def _first_facts(verdict: Verdict) -> dict[str, Any]:
     if isinstance(verdict, Approved):
-        fact = (ConditionType.APPROVED, ConditionStatus.TRUE, "WithinGuardrails", "")
-        return {"condition": fact, "decided_by": "aurora"}
+        return {"condition": _APPROVED, "decided_by": "aurora"}
     status = ConditionStatus.FALSE if isinstance(verdict, Rejected) else ConditionStatus.UNKNOWN
     facts = (ConditionType.APPROVED, status, str(verdict.reason), verdict.message)
     waiting = isinstance(verdict, NeedsApproval)
     return {"condition": facts, "decided_by": "" if waiting else "aurora"}
 
 
-def _with_condition(
-    status: Mapping[str, Any], fact: tuple[ConditionType, ConditionStatus, str, str], at: float
-) -> list[dict[str, Any]]:
+def _with_condition(status: Mapping[str, Any], fact: Fact, at: float) -> list[dict[str, Any]]:
     kept = [Condition.model_validate(one) for one in status.get("conditions") or []]
     type_, value, reason, message = fact
     made = set_condition(

@@ -70,23 +70,21 @@ class Dispatcher:
             text=text,
             state=state,
         )
-        await self._keepsakes.tell(
+        self._keepsakes.tell(
             found,
             reason=decision.reason.value if isinstance(verdict, Approved) else verdict.reason,
             note=found.spec.message,
             warning=not isinstance(verdict, Approved) or decision.action is Action.ALERT,
         )
         if isinstance(verdict, Rejected | NeedsApproval):
-            await self._keepsakes.annotate_model(found)
+            self._keepsakes.annotate_model(found)
         if isinstance(verdict, NeedsApproval):
             await self._keepsakes.notify(found)
         return found
 
     async def retell(self, found: DecisionObject) -> None:
         """Tell people again of an alert that still holds."""
-        await self._keepsakes.tell(
-            found, reason=found.spec.reason, note=found.spec.message, warning=True
-        )
+        self._keepsakes.tell(found, reason=found.spec.reason, note=found.spec.message, warning=True)
         await self._keepsakes.notify(found)
 
     async def taken_back(self, found: DecisionObject, observation: ModelObservation) -> None:
@@ -96,7 +94,7 @@ class Dispatcher:
         target = found.spec.target
         note = f"{who} took back what was set on {target.kind} {target.name}: {_done(found)}"
         reason = ConditionReason.EXTERNALLY_REVERTED
-        await self._keepsakes.tell(found, reason=reason, note=note, warning=True)
+        self._keepsakes.tell(found, reason=reason, note=note, warning=True)
 
     async def execute(
         self,
@@ -135,11 +133,11 @@ class Dispatcher:
         found = await self._enter(
             found, phase, at, ConditionReason.EXECUTED, changes=plan, applied=True, done=True
         )
-        await self._keepsakes.annotate(found, plan.changes, told=tag.on)
+        self._keepsakes.annotate(found, plan.changes, told=tag.on)
         if alert:
             await self._keepsakes.notify(found)
         else:
-            await self._keepsakes.tell(
+            self._keepsakes.tell(
                 found, reason=ConditionReason.EXECUTED, note=_done(found), warning=False
             )
         return found
@@ -149,10 +147,8 @@ class Dispatcher:
         found = await self._enter(
             found, Phase.FAILED, at, ConditionReason.EXECUTION_FAILED, message=why
         )
-        await self._keepsakes.tell(
-            found, reason=ConditionReason.EXECUTION_FAILED, note=why, warning=True
-        )
-        await self._keepsakes.annotate_model(found)
+        self._keepsakes.tell(found, reason=ConditionReason.EXECUTION_FAILED, note=why, warning=True)
+        self._keepsakes.annotate_model(found)
         return found
 
     async def settle(self, found: DecisionObject, outcome: Outcome, *, at: float) -> DecisionObject:
@@ -172,13 +168,13 @@ class Dispatcher:
             outcome=outcome_status(outcome),
         )
         await self._records.entered(found.metadata.name, phase, at=at)
-        await self._keepsakes.tell(
+        self._keepsakes.tell(
             found,
             reason=ConditionReason.OUTCOME_VERIFIED,
             note=f"{outcome.verdict}: {outcome.message}",
             warning=outcome.undo,
         )
-        await self._keepsakes.annotate_model(found)
+        self._keepsakes.annotate_model(found)
         if phase is Phase.COMPLETED:
             # A way back may have left everything as it was found.
             await self._keepsakes.tidy(subject_of(found))
@@ -226,8 +222,8 @@ class Dispatcher:
         await self._records.entered(found.metadata.name, phase, at=at, detail=message)
         note = f"{phase} by {who}. {message}" if who else f"{phase}. {message}"
         warning = phase is not Phase.APPROVED
-        await self._keepsakes.tell(found, reason=reason, note=note.strip(), warning=warning)
-        await self._keepsakes.annotate_model(found)
+        self._keepsakes.tell(found, reason=reason, note=note.strip(), warning=warning)
+        self._keepsakes.annotate_model(found)
         return found
 
     async def _move_back(  # noqa: PLR0913 - one end, all by name
@@ -244,9 +240,9 @@ class Dispatcher:
         condition = (ConditionType.ROLLED_BACK, status, str(reason), why or reason.sentence)
         found = await self._book.move(found, phase, at=at, condition=condition)
         await self._records.entered(found.metadata.name, phase, at=at, detail=why)
-        await self._keepsakes.tell(found, reason=reason, note=why or reason.sentence, warning=True)
+        self._keepsakes.tell(found, reason=reason, note=why or reason.sentence, warning=True)
         changes = stored_changes(found.status.to_kubernetes())
-        await self._keepsakes.annotate(found, changes, told=told)
+        self._keepsakes.annotate(found, changes, told=told)
         return found
 
     async def _enter(  # noqa: PLR0913 - one step of a status, all by name

@@ -4,12 +4,13 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from aurora.critic.ledger import Ledger, LedgerEntry
+from aurora.critic.request import ActionRequest
 from aurora.executor.subjects import subject_of
 from aurora.planner.decision import Direction
 from aurora.resources.decision import Decision as DecisionObject
 from aurora.resources.vocabulary import Phase
 
-__all__ = ["entry_of", "ledger_entries", "ledger_of"]
+__all__ = ["entry_of", "ledger_entries", "ledger_of", "request_again"]
 
 _MEASURED = frozenset({Phase.COMPLETED, Phase.ROLLED_BACK, Phase.FAILED})
 _ANSWERED = frozenset({Phase.REJECTED, Phase.DENIED, Phase.EXPIRED})
@@ -55,6 +56,23 @@ def _since(found: DecisionObject, type_: str, status: str) -> float | None:
         if condition.type == type_ and condition.status == status:
             return condition.last_transition_time.timestamp()
     return None
+
+
+def request_again(found: DecisionObject) -> ActionRequest:
+    """What comes back from the API server is input: target and bounds are checked again."""
+    entry = entry_of(found)
+    return ActionRequest(
+        decision_id=entry.id,
+        model=entry.model,
+        target_uid=entry.target,
+        action=entry.action,
+        direction=entry.direction,
+        before=entry.before,
+        after=entry.after,
+        confidence=found.spec.confidence_percent / 100,
+        protective=entry.protective,
+        fingerprint=entry.fingerprint,
+    )
 
 
 def ledger_entries(decisions: Iterable[DecisionObject]) -> tuple[LedgerEntry, ...]:

@@ -7,15 +7,15 @@ import structlog
 
 from aurora.containment import contained
 from aurora.critic.chain import judge, judge_approved
-from aurora.critic.ledger import Ledger, LedgerEntry
+from aurora.critic.ledger import Ledger
 from aurora.critic.reasons import TRANSIENT
-from aurora.critic.request import ActionRequest, CriticInput, fleet_facts
+from aurora.critic.request import CriticInput, fleet_facts
 from aurora.critic.verdict import Approved, Verdict
 from aurora.deliberation import Deliberated, Guardrails
 from aurora.errors import ClusterError
 from aurora.executor.book import DecisionBook
 from aurora.executor.dispatch import Dispatcher
-from aurora.executor.entries import entry_of
+from aurora.executor.entries import entry_of, request_again
 from aurora.executor.keepsakes import Keepsakes
 from aurora.executor.lanes import in_lanes
 from aurora.executor.lifecycle import Due, Next, Step, approvals_by_decision, next_step
@@ -79,7 +79,6 @@ class FollowUp:
         """Take every open Decision one step further; returns the Decisions as they stand then."""
         self._ledger = ledger
         await self._tell_reverts(snapshot, ledger)
-        await self._keepsakes.catch_up()
         await self._restorer.restore_deleted(snapshot)
         decisions = dict(snapshot.decisions)
         for together, due in groupby(self._due(snapshot, states), lambda one: one.together):
@@ -89,6 +88,10 @@ class FollowUp:
             for one in due:
                 await self._one(one, snapshot, states, decisions)
         return decisions
+
+    async def tell(self, *, for_s: float) -> None:
+        """Write Events and annotations of what was done, for so many seconds at most."""
+        await self._keepsakes.catch_up(for_s=for_s)
 
     def stand_down(self) -> None:
         """Forget what was left to write: this process does not lead in this cycle."""
@@ -176,7 +179,9 @@ class FollowUp:
             )
         if step.step is Step.JUDGE:
             verdict = self._ask_again(found, snapshot, states)
-            return await self._book.judged(found, verdict, at=at)
+            if not isinstance(verdict, Approved):
+                return await self._book.judged(found, verdict, at=at)
+            return await self._begin(found, snapshot, states, decisions)
         if step.step is Step.EXECUTE:
             return await self._execute(found, snapshot, states, decisions)
         if step.step is Step.MEASURE:
@@ -191,24 +196,36 @@ class FollowUp:
         decisions: Decisions,
     ) -> DecisionObject:
         """Ask the critic again on fresh state; what was announced already is only finished."""
+        if found.status.phase is not Phase.APPROVED:
+            observation = snapshot.models[subject_of(found)]
+            return await self._dispatcher.execute(found, observation, decisions, at=snapshot.at)
+        verdict = self._ask_again(found, snapshot, states)
+        if isinstance(verdict, Approved):
+            return await self._begin(found, snapshot, states, decisions)
+        if verdict.reason in TRANSIENT:
+            return found
+        return await self._dispatcher.close(
+            found, Phase.REJECTED, verdict.reason, at=snapshot.at, message=verdict.message
+        )
+
+    async def _begin(
+        self,
+        found: DecisionObject,
+        snapshot: FleetSnapshot,
+        states: States,
+        decisions: Decisions,
+    ) -> DecisionObject:
         key = subject_of(found)
-        observation = snapshot.models[key]
-        if found.status.phase is Phase.APPROVED:
-            verdict = self._ask_again(found, snapshot, states)
-            if not isinstance(verdict, Approved):
-                if verdict.reason in TRANSIENT:
-                    return found
-                return await self._dispatcher.close(
-                    found, Phase.REJECTED, verdict.reason, at=snapshot.at, message=verdict.message
-                )
-            self._keeper.remember_before(found.metadata.name, states[key].memory)
-        return await self._dispatcher.execute(found, observation, decisions, at=snapshot.at)
+        self._keeper.remember_before(found.metadata.name, states[key].memory)
+        return await self._dispatcher.execute(
+            found, snapshot.models[key], decisions, at=snapshot.at
+        )
 
     def _ask_again(self, found: DecisionObject, snapshot: FleetSnapshot, states: States) -> Verdict:
         """A person's approval answers every reservation, but no guardrail that rejects."""
         key, ledger = subject_of(found), self._ledger
         given = CriticInput(
-            request=_request(found, entry_of(found)),
+            request=request_again(found),
             observation=snapshot.models[key],
             state=states[key],
             fleet=fleet_facts(
@@ -281,19 +298,3 @@ class FollowUp:
         if found.spec.action is Action.ALERT:
             await self._dispatcher.retell(repeated)
         return repeated
-
-
-def _request(found: DecisionObject, entry: LedgerEntry) -> ActionRequest:
-    """What comes back from the API server is input: target and bounds are checked again."""
-    return ActionRequest(
-        decision_id=entry.id,
-        model=entry.model,
-        target_uid=entry.target,
-        action=entry.action,
-        direction=entry.direction,
-        before=entry.before,
-        after=entry.after,
-        confidence=found.spec.confidence_percent / 100,
-        protective=entry.protective,
-        fingerprint=entry.fingerprint,
-    )

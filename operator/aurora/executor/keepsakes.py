@@ -1,12 +1,17 @@
 """What a decision leaves on other objects: old values, annotations, Events, messages."""
 
+import asyncio
+import math
+import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
 
 import structlog
 
 from aurora.errors import ClusterError, ConflictError, ForbiddenError, NotFoundError
 from aurora.executor.changes import Change, ObjectRef, Progress, by_object, progress
+from aurora.executor.lanes import AT_ONCE
 from aurora.executor.originals import keep_originals, originals_of, release, remember_decision
 from aurora.executor.plan import ref_of_change
 from aurora.executor.projections import stored_annotation
@@ -32,6 +37,18 @@ log = structlog.get_logger(__name__)
 
 _ATTEMPTS = 3
 _GOING = "deletionTimestamp"
+_UNTOLD: Final = 4096
+"""Models whose Events wait; with more, those of the one that waits longest are given up."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Note:
+    """An Event that is still to be written."""
+
+    found: DecisionObject
+    reason: str
+    text: str
+    warning: bool
 
 
 class Notifier(Protocol):
@@ -62,6 +79,7 @@ class Keepsakes:
         seen: Callable[[Kind, Mapping[str, Any]], object],
         known: Callable[[ObjectKey], Subject | None] = lambda _: None,
         patches_deployments: Callable[[str], bool] = lambda _: True,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._client = client
         self._writer = writer
@@ -70,7 +88,9 @@ class Keepsakes:
         self._seen = seen
         self._known = known
         self._patches_deployments = patches_deployments
+        self._monotonic = monotonic
         self._owed: dict[Ref, DecisionObject] = {}
+        self._untold: dict[ObjectKey, list[_Note]] = {}
 
     async def keep_originals(self, model: ObjectKey, changes: Sequence[Change]) -> None:
         """Remember the old values on the ModelDeployment; raises when that is not possible."""
@@ -119,26 +139,26 @@ class Keepsakes:
                 return False
         return True
 
-    async def annotate(
+    def annotate(
         self,
         found: DecisionObject,
         changes: Sequence[Change],
         *,
         told: Collection[ObjectRef] = (),
     ) -> None:
-        """Put the decision on the ModelDeployment and on every object that it changed.
+        """Have the decision put on the ModelDeployment and on every object that it changed.
 
         Args:
             found: the decision.
             changes: what it changed.
             told: objects that carry it already, from the write of the change itself.
         """
-        await self.annotate_model(found)
+        self.annotate_model(found)
         for ref in dict.fromkeys(one.ref for one in changes if self._is_open(one)):
             if ref in told:
                 self._owed.pop(ref_of_change(ref), None)
             else:
-                await self._annotate(ref_of_change(ref), found)
+                self._owed[ref_of_change(ref)] = found
 
     def _is_open(self, change: Change) -> bool:
         """Whether the object itself may be patched, and not a subresource of it alone."""
@@ -148,25 +168,58 @@ class Keepsakes:
             change.ref.namespace
         )
 
-    async def annotate_model(self, found: DecisionObject) -> None:
-        """Put the decision on the ModelDeployment."""
-        key = subject_of(found)
-        await self._annotate(ref_of_subject(key), found, self._known(key))
+    def annotate_model(self, found: DecisionObject) -> None:
+        """Have the decision put on the ModelDeployment."""
+        self._owed[ref_of_subject(subject_of(found))] = found
 
-    async def catch_up(self) -> None:
-        """Write the annotations that could not be written; once a cycle.
+    def tell(self, found: DecisionObject, *, reason: str, note: str, warning: bool) -> None:
+        """Have an Event recorded about the ModelDeployment, related to the Decision."""
+        notes = self._untold.setdefault(subject_of(found), [])
+        notes.append(_Note(found, str(reason), note, warning))
+        if len(self._untold) > _UNTOLD:
+            self._untold.pop(next(iter(self._untold)))
 
-        Right after a change its target is written by its own controller several times a second.
+    async def catch_up(self, *, for_s: float = math.inf) -> None:
+        """Write what tells of decisions, once a cycle, when everything that acts is done.
+
+        Nothing waits for it. An annotation that cannot be written, and whatever there was no time
+        for, is tried again in the next cycle; an Event that is refused is not.
+
+        Args:
+            for_s: seconds after which nothing more is begun.
         """
-        for ref, decision in list(self._owed.items()):
-            if not await self._annotate(ref, decision):
-                return
+        until, owed = self._monotonic() + for_s, list(self._owed)
 
-    async def _annotate(
-        self, ref: Ref, decision: DecisionObject, known: Subject | None = None
-    ) -> bool:
+        async def work() -> None:
+            while self._untold and self._monotonic() < until:
+                for note in self._untold.pop(next(iter(self._untold))):
+                    await self._record(note)
+            while owed and self._monotonic() < until:
+                ref = owed.pop(0)
+                if not await self._annotate(ref, self._owed[ref]):
+                    # Its kind may not be written now: the kill switch, or nobody answers.
+                    owed[:] = [other for other in owed if other.kind != ref.kind]
+
+        await asyncio.gather(*(work() for _ in range(AT_ONCE)))
+
+    async def _record(self, note: "_Note") -> None:
+        found = note.found
+        try:
+            await self._events.record(
+                ref_of_subject(subject_of(found)),
+                uid=found.spec.model_ref.uid,
+                reason=note.reason,
+                note=note.text,
+                action=found.spec.action.value,
+                kind="Warning" if note.warning else "Normal",
+                related=Ref(DECISION, found.metadata.namespace, found.metadata.name),
+            )
+        except ClusterError as error:
+            log.info("the Event was not written", decision=found.metadata.name, why=str(error))
+
+    async def _annotate(self, ref: Ref, decision: DecisionObject) -> bool:
         """Put the decision on one object; False when it may not even be tried on others now."""
-        self._owed[ref] = decision
+        known = self._known(subject_of(decision)) if ref.kind in SUBJECT_KINDS else None
         text = stored_annotation(decision)
         for _ in range(_ATTEMPTS):
             try:
@@ -191,22 +244,7 @@ class Keepsakes:
     def stand_down(self) -> None:
         """Owe nothing any more: whoever leads now may have told of later decisions there."""
         self._owed.clear()
-
-    async def tell(self, found: DecisionObject, *, reason: str, note: str, warning: bool) -> None:
-        """Record an Event about the ModelDeployment, related to the Decision."""
-        namespace = found.metadata.namespace
-        try:
-            await self._events.record(
-                ref_of_subject(subject_of(found)),
-                uid=found.spec.model_ref.uid,
-                reason=str(reason),
-                note=note,
-                action=found.spec.action.value,
-                kind="Warning" if warning else "Normal",
-                related=Ref(DECISION, namespace, found.metadata.name),
-            )
-        except ClusterError as error:
-            log.info("the Event was not written", decision=found.metadata.name, why=str(error))
+        self._untold.clear()
 
     async def notify(self, found: DecisionObject) -> None:
         """Tell people outside of the cluster."""

@@ -11,7 +11,8 @@ from aurora.executor.book import DecisionBook
 from aurora.kube.control import ControlSwitch
 from aurora.kube.kinds import CONFIG_MAP, DECISION
 from aurora.kube.writer import Writer
-from aurora.resources.vocabulary import Phase, Risk, Tier
+from aurora.resources import ConditionType
+from aurora.resources.vocabulary import ConditionStatus, Phase, Risk, Tier
 from tests.support.builders import NOW
 from tests.support.fakecluster import FakeCluster
 from tests.support.situations import decision
@@ -40,11 +41,37 @@ def book_of(cluster: Any) -> DecisionBook:
 
 async def test_an_object_and_its_first_phase(cluster: FakeCluster) -> None:
     opened = await book_of(cluster).open(decision(), YES, at=NOW)
-    assert opened.status.phase is Phase.APPROVED
-    assert opened.status.decided_by == "aurora"
+    assert opened.status.phase is None, "it was approved, and is told of when it is begun"
     asked = await book_of(cluster).open(decision(id="other"), MAYBE, at=NOW)
     assert asked.status.phase is Phase.AWAITING_APPROVAL
     assert not asked.status.decided_by
+
+
+@pytest.mark.parametrize("phase", [Phase.EXECUTING, Phase.FAILED])
+async def test_what_is_begun_at_once_says_that_it_was_approved(
+    cluster: FakeCluster, phase: Phase
+) -> None:
+    book = book_of(cluster)
+    opened = await book.open(decision(), YES, at=NOW)
+    before = len(cluster.writes)
+    fact = (ConditionType.EXECUTED, ConditionStatus.FALSE, "Executing", "")
+    begun = await book.move(opened, phase, at=NOW, condition=fact)
+    assert len(cluster.writes) == before + 1
+    assert (begun.status.phase, begun.status.decided_by) == (phase, "aurora")
+    assert [(one.type, one.status) for one in begun.status.conditions] == [
+        ("Approved", "True"),
+        ("Executed", "False"),
+    ]
+
+
+async def test_who_approved_stays_when_it_is_begun(cluster: FakeCluster) -> None:
+    book = book_of(cluster)
+    asked = await book.open(decision(), MAYBE, at=NOW)
+    fact = (ConditionType.APPROVED, ConditionStatus.TRUE, "ApprovedByPerson", "")
+    said = await book.move(asked, Phase.APPROVED, at=NOW, condition=fact, decided_by="ann")
+    begun = await book.move(said, Phase.EXECUTING, at=NOW)
+    assert begun.status.decided_by == "ann"
+    assert [one.reason for one in begun.status.conditions] == ["ApprovedByPerson"]
 
 
 async def test_opening_again_after_a_crash_finds_what_was_made(cluster: FakeCluster) -> None:
@@ -92,6 +119,6 @@ async def test_a_repeat_is_counted(cluster: FakeCluster) -> None:
     opened = await book.open(decision(), YES, at=NOW)
     once = await book.repeat(opened, at=NOW + 3600)
     twice = await book.repeat(once, at=NOW + 7200)
-    assert (twice.status.repeats, twice.status.phase) == (2, Phase.APPROVED)
+    assert (twice.status.repeats, twice.status.phase) == (2, None)
     assert twice.status.last_seen is not None
     assert twice.status.last_seen.timestamp() == NOW + 7200

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from aurora.errors import ConflictError, NotFoundError
+from aurora.executor import keepsakes
 from aurora.executor.cache import CacheActuator, CacheImages
 from aurora.executor.changes import Change, ObjectRef
 from aurora.executor.effects import Effects, Result, Tag
@@ -13,7 +14,7 @@ from aurora.executor.keepsakes import Keepsakes
 from aurora.executor.plan import Plan
 from aurora.kube.control import ControlSwitch
 from aurora.kube.events import EventRecorder
-from aurora.kube.kinds import CONFIG_MAP, DEPLOYMENT, HPA, MODEL_DEPLOYMENT, Kind, Ref
+from aurora.kube.kinds import CONFIG_MAP, DEPLOYMENT, EVENT, HPA, MODEL_DEPLOYMENT, Kind, Ref
 from aurora.kube.writer import Writer
 from aurora.observe.facts import ObjectKey
 from aurora.observe.fleet import Fleet
@@ -154,7 +155,8 @@ async def test_the_write_that_acts_tells_of_the_decision_and_it_is_not_told_twic
     assert found["metadata"]["annotations"][LAST_DECISION_ANNOTATION] == tag.text
     assert tag.on == {change.ref}
     before = len(rig.cluster.writes)
-    await rig.keepsakes.annotate(decision_object("d1"), [change], told=tag.on)
+    rig.keepsakes.annotate(decision_object("d1"), [change], told=tag.on)
+    await rig.keepsakes.catch_up()
     names = [name for _, name, _ in rig.cluster.writes[before:]]
     assert names == ["ModelDeployment/llama"]
 
@@ -164,7 +166,8 @@ async def test_what_is_done_already_is_told_by_a_write_of_its_own(rig: Rig) -> N
     tag, change = Tag("{}"), rig.floor
     assert await rig.effects.bring_about(Plan((change,)), tag) is Result.DONE
     assert tag.on == set()
-    await rig.keepsakes.annotate(decision_object("d1"), [change], told=tag.on)
+    rig.keepsakes.annotate(decision_object("d1"), [change], told=tag.on)
+    await rig.keepsakes.catch_up()
     assert LAST_DECISION_ANNOTATION in rig.cluster.peek(SCALER)["metadata"]["annotations"]
 
 
@@ -204,3 +207,62 @@ async def test_a_decision_as_it_was_written_is_read_once(rig: Rig) -> None:
     assert found is rig.fleet.decisions.get(ObjectKey(found.metadata.namespace, "d1"))
     body["metadata"]["resourceVersion"] = "6"
     assert rig.fleet.written_decision(body) is None, "a newer one is known"
+
+
+def events(rig: Rig) -> list[tuple[str, str]]:
+    return [(one["regarding"]["name"], one["reason"]) for one in rig.cluster.all_of(EVENT)]
+
+
+async def test_what_tells_is_written_when_it_is_caught_up_and_once(rig: Rig) -> None:
+    found = decision_object("d1")
+    rig.keepsakes.tell(found, reason="First", note="one", warning=False)
+    rig.keepsakes.tell(found, reason="Second", note="two", warning=True)
+    rig.keepsakes.annotate_model(found)
+    assert events(rig) == []
+    for _ in range(2):
+        await rig.keepsakes.catch_up()
+        assert events(rig) == [("llama", "First"), ("llama", "Second")]
+    assert LAST_DECISION_ANNOTATION in rig.metadata["annotations"]
+
+
+async def test_what_there_is_no_time_for_is_told_in_the_next_cycle(rig: Rig) -> None:
+    found, now = decision_object("d1"), iter([0.0, 1.0, 4.0])
+    rig.keepsakes._monotonic = lambda: next(now, 4.0)
+    rig.keepsakes.tell(found, reason="First", note="one", warning=False)
+    rig.keepsakes.annotate_model(found)
+    await rig.keepsakes.catch_up(for_s=3.0)
+    assert events(rig) == [("llama", "First")]
+    assert LAST_DECISION_ANNOTATION not in rig.metadata.get("annotations", {})
+    await rig.keepsakes.catch_up(for_s=3.0)
+    assert LAST_DECISION_ANNOTATION in rig.metadata["annotations"]
+
+
+async def test_a_process_that_stands_down_tells_nothing_any_more(rig: Rig) -> None:
+    rig.keepsakes.tell(decision_object("d1"), reason="First", note="one", warning=False)
+    rig.keepsakes.annotate_model(decision_object("d1"))
+    rig.keepsakes.stand_down()
+    await rig.keepsakes.catch_up()
+    assert events(rig) == []
+    assert LAST_DECISION_ANNOTATION not in rig.metadata.get("annotations", {})
+
+
+async def test_events_that_wait_are_bounded(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keepsakes, "_UNTOLD", 2)
+    for name in ("a", "b", "c"):
+        found = decision_object(f"d-{name}", model=name)
+        rig.keepsakes.tell(found, reason="First", note=name, warning=False)
+    await rig.keepsakes.catch_up()
+    assert events(rig) == [("b", "First"), ("c", "First")]
+
+
+async def test_a_kind_that_may_not_be_written_keeps_no_other_from_being_told(rig: Rig) -> None:
+    switch = {"name": "aurora-control", "namespace": "aurora-system"}
+    rig.cluster.put(CONFIG_MAP, {"metadata": switch, "data": {"stop": "true"}})
+    found, before = decision_object("d1"), len(rig.cluster.writes)
+    rig.keepsakes.annotate(found, [rig.floor])
+    rig.keepsakes._owed = dict(reversed(rig.keepsakes._owed.items()))  # the autoscaler first
+    await rig.keepsakes.catch_up()
+    assert [name for _, name, _ in rig.cluster.writes[before:]] == ["ModelDeployment/llama"]
+    rig.cluster.put(CONFIG_MAP, {"metadata": switch, "data": {"stop": "false"}})
+    await rig.keepsakes.catch_up()
+    assert LAST_DECISION_ANNOTATION in rig.cluster.peek(SCALER)["metadata"]["annotations"]
