@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from aurora.errors import ClusterError, ConflictError, ForbiddenError, UnavailableError
+from aurora.executor import keepsakes
 from aurora.kube.kinds import DEPLOYMENT, Ref
 from aurora.resources.names import LAST_DECISION_ANNOTATION
 from tests.cycle.world import World, operator
@@ -58,7 +59,10 @@ async def test_an_annotation_that_was_refused_is_there_after_the_next_cycle(
     assert len(tried) == tries, "nothing is written twice"
 
 
-async def test_one_that_gets_no_answer_lets_the_others_wait(tmp_path: Path) -> None:
+async def test_one_that_gets_no_answer_lets_the_others_wait(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keepsakes, "AT_ONCE", 1)
     world, tried = World(tmp_path), list[str]()
     names = ("llama", "other")
     for name in names:

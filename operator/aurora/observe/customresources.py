@@ -1,6 +1,6 @@
 """AURORA's own objects as their typed values; one that cannot be read is kept with the reason."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, Generic, TypeVar
 
 from aurora.observe.facts import ObjectKey
@@ -31,11 +31,13 @@ class Reader(Generic[Resource]):
     The API server has checked them against the schema, but perhaps against an older or newer one.
 
     Attributes:
+        known: an object as it was read last.
         malformed: what could not be read, with the reason, until it can be or is deleted.
     """
 
     def __init__(self, resource: type[Resource]) -> None:
         self._resource = resource
+        self.known: Callable[[ObjectKey], Resource | None] = lambda _: None
         self.malformed: dict[ObjectKey, str] = {}
         self._parts: dict[tuple[type[Part], str], Part] = {}
         self._fields: dict[frozenset[str], set[str]] = {}
@@ -43,15 +45,35 @@ class Reader(Generic[Resource]):
     def __call__(self, obj: Mapping[str, Any]) -> Resource | None:
         key = listed(obj).key
         self.malformed.pop(key, None)
+        raw, same = _without_copy(obj), self._with_same_spec(key, obj)
         try:
-            return self._shared(self._resource.parse(_without_copy(obj)))
+            if same is None:
+                return self._shared(self._resource.parse(raw), ("spec", "status"))
+            # What is validated already is not validated again.
+            return self._shared(self._resource.parse({**raw, "spec": same}), ("status",))
         except MalformedObjectError as error:
             self.malformed[key] = str(error)
             return None
 
-    def _shared(self, found: Resource) -> Resource:
+    def _with_same_spec(self, key: ObjectKey, obj: Mapping[str, Any]) -> Part | None:
+        """The spec as it was read, where this is another version of the same one.
+
+        The API server counts `metadata.generation` with every change of a spec, and with nothing
+        else of a kind that has a status of its own, as all of AURORA's that are written to.
+        """
+        known = self.known(key)
+        if known is None or not known.metadata.uid or not known.metadata.generation:
+            return None
+        metadata = table(obj, "metadata")
+        told = (metadata.get("uid"), metadata.get("generation"))
+        if told != (known.metadata.uid, known.metadata.generation):
+            return None
+        spec = getattr(known, "spec", None)
+        return spec if isinstance(spec, Part) else None
+
+    def _shared(self, found: Resource, levels: Iterable[str]) -> Resource:
         changes: dict[str, Any] = {}
-        for name in ("spec", "status"):
+        for name in levels:
             whole = getattr(found, name, None)
             if isinstance(whole, Part):
                 parts = {

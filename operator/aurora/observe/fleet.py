@@ -62,6 +62,9 @@ class Fleet:
         self.policies = Shelf(self._read_policies)
         self.decisions = Shelf(self._read_decisions)
         self.approvals = Shelf(self._read_approvals)
+        self._read_models.known = self.models.get
+        self._read_policies.known = self.policies.get
+        self._read_decisions.known = self.decisions.get
         self.deployments = Shelf(lambda obj: projections.workload(obj, kind="Deployment"))
         self.stateful_sets = Shelf(lambda obj: projections.workload(obj, kind="StatefulSet"))
         self.pods = Shelf(

@@ -96,11 +96,17 @@ def _adapter() -> TypeAdapter[Any]:
 def compacted(value: Any) -> Any:
     """Six digits for quantities, milliseconds for times since the epoch."""
     if isinstance(value, float):
-        if not math.isfinite(value):
-            raise StoreError("the memory holds a number that is not finite")
-        return round(value, 3) if abs(value) >= 1e6 else float(f"{value:.6g}")
+        return _short(value)
     if isinstance(value, dict):
         return {key: compacted(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [compacted(item) for item in value]
+        return [_short(item) if type(item) is float else compacted(item) for item in value]
     return value
+
+
+def _short(value: float) -> float:
+    if value.is_integer():
+        return value  # most are 0, or counts
+    if not math.isfinite(value):
+        raise StoreError("the memory holds a number that is not finite")
+    return round(value, 3) if abs(value) >= 1e6 else float(f"{value:.6g}")

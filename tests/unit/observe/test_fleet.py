@@ -121,7 +121,9 @@ class TestHostile:
         found.apply_event(MODEL_DEPLOYMENT, "MODIFIED", good)
         assert found.models.get(KEY) is not None
         assert found.malformed == {}
-        worse = objects.model("llama", metadata={"resourceVersion": "3"}, spec={"engine": "x"})
+        worse = objects.model(
+            "llama", metadata={"resourceVersion": "3", "generation": 2}, spec={"engine": "x"}
+        )
         found.apply_event(MODEL_DEPLOYMENT, "MODIFIED", worse)
         assert found.models.get(KEY) is None
         assert list(found.models.in_group(WorkloadKey("Deployment", "models", "llama"))) == []

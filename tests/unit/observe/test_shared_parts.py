@@ -3,6 +3,7 @@
 import json
 
 from aurora.observe.customresources import Reader
+from aurora.observe.facts import ObjectKey
 from aurora.observe.raw import name, strings
 from aurora.resources import ModelDeployment
 from tests.support import objects
@@ -59,3 +60,47 @@ def test_equal_names_and_labels_of_different_objects_are_one_string() -> None:
     assert name(first, "metadata", "namespace") is name(second, "metadata", "namespace")
     (one,), (two,) = (strings(raw, "metadata", "labels").items() for raw in (first, second))
     assert (one[0] is two[0], one[1] is two[1]) == (True, True)
+
+
+def versions() -> list[dict[str, object]]:
+    """An object as it changes: its status, its metadata, its spec; then another of its name."""
+    made = objects.model("a", target="a")
+    metadata = made["metadata"] | {"uid": "u1", "generation": 1}
+    other = objects.model("a", target="a", spec={"autonomy": {"mode": "Auto"}})["spec"]
+    return [
+        made | {"metadata": metadata},
+        made | {"metadata": metadata, "status": {"conditions": [READY]}},
+        made | {"metadata": metadata | {"annotations": {"a": "b"}, "finalizers": ["here"]}},
+        made | {"metadata": metadata | {"generation": 2}, "spec": other},
+        made | {"metadata": metadata | {"uid": "u2", "generation": 2}},
+        made | {"metadata": {**metadata, "uid": "u2", "generation": 0}, "spec": other},
+    ]
+
+
+def test_a_version_reads_the_same_whatever_was_known_before() -> None:
+    known: dict[ObjectKey, ModelDeployment] = {}
+    read = Reader(ModelDeployment)
+    read.known = known.get
+    for obj in versions():
+        found = read(obj)
+        assert found is not None
+        assert found == ModelDeployment.parse(obj)
+        assert found.to_kubernetes() == ModelDeployment.parse(obj).to_kubernetes()
+        known[ObjectKey(*found.key)] = found
+
+
+def test_a_spec_that_stayed_is_not_read_again() -> None:
+    known: dict[ObjectKey, ModelDeployment] = {}
+    read = Reader(ModelDeployment)
+    read.known = known.get
+    first, second, third, changed, *_ = versions()
+    one = read(first)
+    assert one is not None
+    known[ObjectKey(*one.key)] = one
+    for obj in (second, third):
+        again = read(obj)
+        assert again is not None
+        assert again.spec is one.spec
+    newer = read(changed)
+    assert newer is not None
+    assert newer.spec is not one.spec
