@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from aurora.errors import ForbiddenError
-from aurora.kube.kinds import HPA, MODEL_DEPLOYMENT, Ref
+from aurora.errors import ForbiddenError, UnavailableError
+from aurora.kube.kinds import DECISION, HPA, MODEL_DEPLOYMENT, Kind, Ref
 from aurora.resources.names import ORIGINAL_ANNOTATION
 from tests.cycle.world import World, operator, teach
 from tests.support.builders import NAMESPACE
@@ -180,6 +180,27 @@ async def test_what_was_decided_hours_ago_is_not_carried_out_now(tmp_path: Path)
         await run.cycles(3)
         assert world.phases()[1:] == ["Verifying"], "decided anew, on what is so now"
         assert world.replicas() == 3
+
+
+@pytest.mark.parametrize("refused", [MODEL_DEPLOYMENT, DECISION], ids=["old values", "status"])
+async def test_what_was_made_and_cannot_be_begun_holds_its_model(
+    tmp_path: Path, refused: Kind
+) -> None:
+    """Twice: the second time is when it is judged again, before anything new is decided."""
+    world, tried = World(tmp_path), list[str]()
+    _too_few(world)
+
+    def deny(verb: str, ref: Ref) -> None:
+        if verb == "patch" and ref.kind == refused and world.decisions() and len(tried) < 2:
+            tried.append(verb)
+            raise UnavailableError("busy")
+
+    world.cluster.deny = deny
+    async with operator(world) as run:
+        await run.cycles(4)
+    assert len(tried) == 2
+    assert world.phases(action="SCALE") == ["Verifying"]
+    assert tuple(effects(world)) == SCALED
 
 
 async def test_a_mode_that_changed_while_the_operator_was_away_counts(tmp_path: Path) -> None:

@@ -9,9 +9,12 @@ from aurora.resources.vocabulary import Action, OutcomeVerdict, Phase
 
 __all__ = ["IN_FLIGHT", "Ledger", "LedgerEntry"]
 
-IN_FLIGHT = frozenset({Phase.APPROVED, Phase.EXECUTING, Phase.VERIFYING, Phase.ROLLING_BACK})
-"""Phases in which a Decision holds its target: no other action may start beside it. An ALERT
-changes nothing, so it holds nothing."""
+IN_FLIGHT = frozenset(
+    {Phase.PROPOSED, Phase.APPROVED, Phase.EXECUTING, Phase.VERIFYING, Phase.ROLLING_BACK}
+)
+"""Phases in which a Decision holds its target: no other action may start beside it. One that was
+made and could not be begun is judged in the next cycle. An ALERT changes nothing, so it holds
+nothing."""
 
 
 @dataclass(frozen=True, slots=True)

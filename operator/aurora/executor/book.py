@@ -66,7 +66,7 @@ class DecisionBook:
             if (found.get("status") or {}).get("phase") not in {None, "", first_phase(verdict)}:
                 raise
             made = found
-        opened = DecisionObject.parse(made)
+        opened = self._seen(made) or DecisionObject.parse(made)
         if isinstance(verdict, Approved):
             return opened
         return await self.judged(opened, verdict, at=at)

@@ -14,6 +14,7 @@ from aurora.observe.subjects import kind_of, name_of
 from aurora.planner.decision import Decision, Direction, Effect, Evidence
 from aurora.resources import DecisionObject
 from aurora.resources.names import ACTION_LABEL, API_VERSION, MODEL_LABEL
+from aurora.resources.quantities import format_timestamp
 from aurora.resources.vocabulary import Phase, Tier
 
 __all__ = [
@@ -51,7 +52,7 @@ def weights_text(points: Mapping[str, int]) -> str:
 
 
 def timestamp(at: float) -> str:
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return format_timestamp(datetime.fromtimestamp(at, UTC))
 
 
 def decision_manifest(decision: Decision, verdict: Verdict) -> dict[str, Any]:
@@ -190,7 +191,7 @@ def _effect(effect: Effect, decision: Decision) -> dict[str, Any]:
         "low": number(effect.low - base),
         "high": number(effect.high - base),
         "unit": effect.unit,
-        "by": by.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "by": format_timestamp(by),
     }
 
 

@@ -1,7 +1,6 @@
 """One request to the API server: sent, counted, retried where that is safe, refusals mapped."""
 
 import asyncio
-import json
 import random
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -11,6 +10,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 import aiohttp
+import pydantic_core
 from kubernetes.aio.client import ApiClient
 
 from aurora.errors import ClusterError, UnavailableError
@@ -188,6 +188,6 @@ class Transport:
 
 def _parse(request: Request, body: bytes) -> Any:
     try:
-        return json.loads(body)
+        return pydantic_core.from_json(body)
     except ValueError as error:
         raise ClusterError(f"{request}: the answer is not JSON: {error}") from error

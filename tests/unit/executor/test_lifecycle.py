@@ -173,7 +173,7 @@ def test_the_ledger_holds_the_newest_first() -> None:
 
 def test_renewing_one_entry_is_the_same_as_reading_all_again() -> None:
     old = decision_object("old", created_at=NOW - 900, status={"phase": "Verifying"})
-    new = decision_object("new", created_at=NOW - 100)
+    new = decision_object("new", created_at=NOW - 100, status={"phase": "Rejected"})
     done = decision_object("old", created_at=NOW - 900, status={"phase": "Completed"})
     other = decision_object("other", modelRef={"name": "gemma"})
     before = ledger_of(by_key(old, new, other))
