@@ -1,5 +1,7 @@
 """Objects as the API server gives them, small but whole."""
 
+import json
+import zlib
 from typing import Any
 
 CREATED = "2026-11-21T09:00:00Z"
@@ -34,7 +36,12 @@ def model(name: str, *, target: str = "llama", **over: Any) -> dict[str, Any]:
         kind="ModelDeployment",
         spec={"targetRef": {"name": target}, "serviceRef": {"name": "llama"}},
     )
-    return merged(base, over)
+    made = merged(base, over)
+    if "generation" not in over.get("metadata", {}):
+        # Another spec is another generation, as the API server counts them.
+        text = json.dumps(made["spec"], sort_keys=True)
+        made["metadata"]["generation"] = 1 + zlib.crc32(text.encode()) % 1000
+    return made
 
 
 def deployment(name: str = "llama", **over: Any) -> dict[str, Any]:
