@@ -54,9 +54,6 @@ log = structlog.get_logger(__name__)
 
 _BREATH = 200
 """Models after which the event loop gets a turn: watches and probes must not starve."""
-_SHARE = 0.2
-"""Of the cycle's length: starting takes no longer, and telling neither: every model is to be
-looked at again soon."""
 _SILENT = frozenset(
     {
         CheckReason.CONTROL_UNREADABLE,
@@ -114,12 +111,11 @@ class Cycle:
             await self._lead(snapshot, states)
         else:
             self.parts.followup.stand_down()
-        with self._timed("remember"):
-            if leads:  # a spare that shares the records would write everything twice
+        if leads:  # a spare that shares the records would write everything twice
+            with self._timed("remember"):
                 await self.parts.keeper.keep(snapshot, states, self.memories)
-        with self._timed("tell"):
-            if leads:
-                await self.parts.followup.tell(for_s=_SHARE * self.parts.guardrails.cycle_s)
+            with self._timed("tell"):
+                await self.parts.followup.tell(for_s=self.parts.guardrails.share_s)
         self._report(snapshot, states)
         telemetry.writes.set(self.parts.writes() - written)
 
@@ -192,8 +188,8 @@ class Cycle:
         async def start(found: Deliberated) -> DecisionObject | None:
             return await self._start(found, snapshot, states, decisions)
 
-        share = _SHARE * rails.cycle_s
-        for started in await start_all(wanted, start, telemetry=self.parts.telemetry, for_s=share):
+        for_s, telemetry = rails.share_s, self.parts.telemetry
+        for started in await start_all(wanted, start, telemetry=telemetry, for_s=for_s):
             decisions[ObjectKey(*started.key)] = started
             self.ledger = self.ledger.with_entry(entry_of(started))
         return decisions

@@ -34,6 +34,8 @@ __all__ = [
 ]
 
 DAY_S = 24 * 3600.0
+SHARE = 0.2
+"""Of the cycle's length."""
 TOLD_S = 3600.0
 """An alert is repeated to people after an hour."""
 _UNDONE = frozenset({Phase.ROLLED_BACK, Phase.FAILED, Phase.DENIED, Phase.EXPIRED, Phase.REJECTED})
@@ -47,6 +49,11 @@ class Guardrails:
     blast_radius_minimum: int = 3
     cycle_s: float = 15.0
     rights: Rights = field(default_factory=Rights)
+
+    @property
+    def share_s(self) -> float:
+        """Seconds that starting takes at most, and telling: all are to be looked at again soon."""
+        return SHARE * self.cycle_s
 
     def blast_radius(self, models: int) -> int:
         return max(self.blast_radius_minimum, models * self.blast_radius_percent // 100)
