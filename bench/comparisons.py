@@ -155,13 +155,16 @@ FURTHER = (
     _day(8, LONG),
     _day(14, LONG),
     _steep("_late", LONG, " of days 8 to 14", from_hour=233),
-    _day(12, PAIR, Standing.HELD_OUT),
+    _day(12, PAIR),
     _steep("_last", PAIR, " of days 11 to 14", from_hour=311),
     _day(10, PAIR),
-    _day(11, PAIR, Standing.HELD_OUT),
-    _steep("_middle", PAIR, " of days 11 and 12", from_hour=248, standing=Standing.HELD_OUT),
+    _day(11, PAIR),
+    _steep("_middle", PAIR, " of days 11 and 12", from_hour=248),
     _day(13, PAIR),
     _steep("_ninth", PAIR, " of day 9", from_hour=202),
+    _day(4, PAIR, Standing.HELD_OUT),
+    _day(6, PAIR, Standing.HELD_OUT),
+    _steep("_early", PAIR, " of days 3 to 7", from_hour=153, standing=Standing.HELD_OUT),
 )
 """Held out when they were first played, and since then as far as they say so."""
 PARTS = (

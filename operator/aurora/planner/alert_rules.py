@@ -23,10 +23,10 @@ __all__ = [
     "pods_unschedulable",
 ]
 
-SLOW_FOR_S: Final = 300.0
+SLOW_FOR_S: Final = 600.0
 """A latency that the load does not explain is told of when it lasted longer than a burst does: on
-one reading alone a simulated day without a fault had up to fifteen alerts; on five minutes eight
-such days had none (docs/simulator.md)."""
+one reading alone a simulated day without a fault had up to fifteen alerts, on five minutes one in
+three to six (docs/simulator.md). It is all that the history holds."""
 UNSCHEDULABLE_S: Final = 60.0
 """A pod without a node for longer than this is told of; a node may be coming before."""
 

@@ -6,7 +6,7 @@ from typing import Final
 from aurora.observe.sample import UNITS, Signal
 from aurora.planner.decision import Candidate, Direction, Effect, Rollback
 from aurora.planner.inputs import Doubt, PlanInput, confidence_from, evidence_of
-from aurora.planner.lasting import may_pass
+from aurora.planner.lasting import may_pass, near_objective
 from aurora.planner.priority import Priority
 from aurora.planner.reasons import PlanReason
 from aurora.planner.sizing import Sizing, enough, size_down, size_up
@@ -181,14 +181,15 @@ def _is_fault(given: PlanInput, sizing: Sizing) -> bool:
 def _may_shrink(given: PlanInput) -> bool:
     """Nothing is taken away while pods start or fail, or while traffic goes elsewhere.
 
-    Nor for the cooldown of steps down after an objective was missed, by whatever it was mended.
+    Nor for the cooldown of steps down after an objective was missed, or came near lately.
     """
     missed, wait = given.state.memory.missed_at, given.spec.autonomy.cooldown.down
     if missed is not None and given.at - missed <= wait.total_seconds():
         return False
     replicas, pods = given.state.replicas, given.state.pods
     starting = replicas.spec is None or (replicas.ready or 0) < replicas.spec
-    return not (starting or pods.crash_looping or given.fallback_open) and given.state.settled
+    failing = starting or pods.crash_looping or given.fallback_open
+    return given.state.settled and not failing and not near_objective(given)
 
 
 def _why_more(given: PlanInput, sizing: Sizing, wanted: int) -> str:

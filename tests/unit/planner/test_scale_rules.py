@@ -22,7 +22,17 @@ from aurora.planner.scale_rules import (
 )
 from aurora.state.memory import ModelMemory
 from tests.support.builders import autoscaler, model, observation, pod, sample, signals, target
-from tests.support.situations import NOW, carried, curve, history, planned, series, taught, ttft_at
+from tests.support.situations import (
+    NOW,
+    carried,
+    curve,
+    history,
+    moment,
+    planned,
+    series,
+    taught,
+    ttft_at,
+)
 
 CARRIED = carried(headroom=sizing.HEADROOM, probability=sizing.CURVE_PROBABILITY)
 """Requests/s that one replica is sized for when adding."""
@@ -433,9 +443,26 @@ def test_nothing_is_taken_away_from_a_model_that_is_not_settled(over: dict[str, 
     assert capacity_unused(serving(1.0, replicas=4, **over)) is None
 
 
-def test_nothing_is_taken_away_while_an_objective_is_missed() -> None:
-    assert capacity_unused(serving(1.0, replicas=4, signals={"ttft_p95": 3.0})) is not None
-    assert capacity_unused(serving(1.0, replicas=4, signals={"ttft_p95": 3.01})) is None
+@pytest.mark.parametrize(
+    ("ttft", "seconds", "expected"),
+    [
+        pytest.param(2.7, 0, True, id="at 0.9 of the objective"),
+        pytest.param(2.71, 0, False, id="nearer to it"),
+        pytest.param(2.71, 300, False, id="nearer to it within five minutes"),
+        pytest.param(2.71, 315, True, id="nearer to it before them"),
+    ],
+)
+def test_nothing_is_taken_away_when_a_latency_came_near_its_objective(
+    ttft: float, seconds: float, expected: bool
+) -> None:
+    late = tuple(
+        moment(one.at, load=1.0, ready=4, ttft_p95=ttft) if one.at == NOW - seconds else one
+        for one in history(1.0, ready=4, ttft_p95=0.5)
+    )
+    now = ttft if seconds == 0 else Missing(Gap.NO_DATA)
+    seen = seen_with(4, signals=signals(request_rate=1.0, ttft_p95=now, tpot_p95=0.001))
+    found = capacity_unused(planned(seen, memory=taught(1.0, ready=4, history=late)))
+    assert (found is not None) is expected
 
 
 @pytest.mark.parametrize(
