@@ -162,9 +162,9 @@ FURTHER = (
     _steep("_middle", PAIR, " of days 11 and 12", from_hour=248),
     _day(13, PAIR),
     _steep("_ninth", PAIR, " of day 9", from_hour=202),
-    _day(4, PAIR, Standing.HELD_OUT),
+    _day(5, PAIR, Standing.HELD_OUT),
     _day(6, PAIR, Standing.HELD_OUT),
-    _steep("_early", PAIR, " of days 3 to 7", from_hour=153, standing=Standing.HELD_OUT),
+    _steep("_early", PAIR, " of days 5 and 6", from_hour=136, standing=Standing.HELD_OUT),
 )
 """Held out when they were first played, and since then as far as they say so."""
 PARTS = (

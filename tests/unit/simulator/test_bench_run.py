@@ -153,7 +153,7 @@ def test_a_load_is_told_with_how_it_stands_to_the_constants():
     table = blocks(everything())["loads"]
     assert "| ServeGen, day 8 | looked at while tuning | 20 | 99.00 ±0.10 at 8.0 h |" in table
     # Only AURORA and the law are played there.
-    assert "| ServeGen, day 4 | held out | 20 | 99.00 ±0.10 at 8.0 h |  | 99" in table
+    assert "| ServeGen, day 5 | held out | 20 | 99.00 ±0.10 at 8.0 h |  | 99" in table
     assert "+0.00 points, -20 % hours" in table  # 8 hours of ours, 10 of theirs
 
 
