@@ -47,6 +47,8 @@ async def unseen_edit(
         await world.cycles(PATIENCE_CYCLES)
         # Whoever takes it for alive still would write that its target is gone.
         assert not [str(call) for call in world.calls[seen:] if _tells_of(call, "other")]
+        # A process that is about to end may decide anew what it does not see done (docs/faults.md).
+        await world.settles()
     await world.judged()
     assert made(world) == STORIES["SCALE"].leaves
 
