@@ -179,11 +179,8 @@ class FakeCluster:
         **_: Any,
     ) -> dict[str, Any]:
         self._before("patch", ref)
-        found = self._need(ref)
         guard = patch.get("metadata", {})
-        for name in _GUARDS:
-            if name in guard and guard[name] != found["metadata"][name]:
-                raise ConflictError(f"{ref} changed")
+        found = self._guarded(ref, guard)
         wanted = {k: v for k, v in patch.items() if not subresource or k == subresource}
         after = merged(found, wanted)
         fields = ",".join(f"/metadata/{name}" for name in guard if name not in _GUARDS)
@@ -195,19 +192,13 @@ class FakeCluster:
         ref: Ref,
         manifest: Mapping[str, Any],
         *,
-        subresource: str = "",
+        subresource: str,
         timeout_s: float = REQUEST_TIMEOUT_S,
     ) -> dict[str, Any]:
         self._before("update", ref)
-        found = self._need(ref)
-        for name in _GUARDS:
-            if manifest["metadata"].get(name, found["metadata"][name]) != found["metadata"][name]:
-                raise ConflictError(f"{ref} changed")
-        kept = found if subresource else {"metadata": found["metadata"]}
-        put = {k: v for k, v in manifest.items() if k != "metadata"}
-        wanted = {subresource: put[subresource]} if subresource else put
-        after = copy.deepcopy({**kept, **wanted})
-        touched = f"/{subresource}:{_phase(after)}" if subresource else "replace"
+        found = self._guarded(ref, manifest["metadata"])
+        after = copy.deepcopy({**found, subresource: manifest[subresource]})
+        touched = f"/{subresource}:{_phase(after)}"
         return self._wrote("update", ref, touched, self._store(ref.kind, ref, after))
 
     async def apply(
@@ -232,6 +223,14 @@ class FakeCluster:
             raise ConflictError(f"{ref} is another object")
         self.remove(ref)
         self.writes.append(Write(("delete", _name(ref), "")))
+
+    def _guarded(self, ref: Ref, guard: Mapping[str, Any]) -> dict[str, Any]:
+        """The object, where it is the one and the version that the metadata names."""
+        found = self._need(ref)
+        for name in _GUARDS:
+            if name in guard and guard[name] != found["metadata"][name]:
+                raise ConflictError(f"{ref} changed")
+        return found
 
     def _before(self, verb: str, ref: Ref) -> None:
         self.deny(verb, ref)

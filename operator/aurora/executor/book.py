@@ -71,8 +71,10 @@ class DecisionBook:
             return opened
         return await self.judged(opened, verdict, at=at)
 
-    async def judged(self, found: DecisionObject, verdict: Verdict, *, at: float) -> DecisionObject:
-        """Write what the critic said of a new Decision."""
+    async def judged(
+        self, found: DecisionObject, verdict: Rejected | NeedsApproval, *, at: float
+    ) -> DecisionObject:
+        """Write why a new Decision is not carried out, or not yet."""
         return await self.move(found, first_phase(verdict), at=at, **_first_facts(verdict))
 
     async def move(  # noqa: PLR0913 - the facts of a status, all by keyword
@@ -130,9 +132,7 @@ def _stands(status: Mapping[str, Any], written: Mapping[str, Any]) -> bool:
     return DecisionObject.parse(written).status.to_kubernetes() == dict(status)
 
 
-def _first_facts(verdict: Verdict) -> dict[str, Any]:
-    if isinstance(verdict, Approved):
-        return {"condition": _APPROVED, "decided_by": "aurora"}
+def _first_facts(verdict: Rejected | NeedsApproval) -> dict[str, Any]:
     status = ConditionStatus.FALSE if isinstance(verdict, Rejected) else ConditionStatus.UNKNOWN
     facts = (ConditionType.APPROVED, status, str(verdict.reason), verdict.message)
     waiting = isinstance(verdict, NeedsApproval)

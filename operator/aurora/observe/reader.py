@@ -10,7 +10,7 @@ from aurora.observe.plain import read_signals
 from aurora.observe.queries.fleet import fleet_queries
 from aurora.observe.queries.preset import Batch, Source
 from aurora.observe.queries.promql import workload_key, workload_of
-from aurora.observe.queries.recording import recorded_answers, recorded_queries
+from aurora.observe.queries.recording import recorded_answer, recorded_queries
 from aurora.observe.queries.settings import MetricsSettings
 from aurora.observe.readings import Terms, read_pod
 from aurora.observe.sample import Gap, Missing, Reading, Signal
@@ -101,8 +101,7 @@ def _tabulated(
     table = Table()
     answers: dict[str, QueryAnswer | QueryFailure] = {}
     for name in list(unread):
-        answer = unread.pop(name)()
-        answer = recorded_answers({name: answer}, settings).get(name, answer)
+        answer = recorded_answer(name, unread.pop(name)(), settings)
         if name in presets:
             add_answer(table, name, answer, settings)
             answer = replace(answer, rows=()) if isinstance(answer, QueryAnswer) else answer

@@ -120,7 +120,7 @@ def capacity_unused(given: PlanInput) -> Candidate | None:
     if sizing is None or now - sizing.replicas <= LEAST_SAVED * now:
         return None
     wanted = max(_bounded(given, sizing.replicas), now - _step(given, now))
-    if wanted >= now:
+    if wanted >= now or near_objective(given):  # the history is read for those alone
         return None
     doubts = (*sizing.doubts, *given.doubts_about(Signal.REQUEST_RATE))
     return _candidate(
@@ -181,15 +181,14 @@ def _is_fault(given: PlanInput, sizing: Sizing) -> bool:
 def _may_shrink(given: PlanInput) -> bool:
     """Nothing is taken away while pods start or fail, or while traffic goes elsewhere.
 
-    Nor for the cooldown of steps down after an objective was missed, or came near lately.
+    Nor for the cooldown of steps down after an objective was missed, by whatever it was mended.
     """
     missed, wait = given.state.memory.missed_at, given.spec.autonomy.cooldown.down
     if missed is not None and given.at - missed <= wait.total_seconds():
         return False
     replicas, pods = given.state.replicas, given.state.pods
     starting = replicas.spec is None or (replicas.ready or 0) < replicas.spec
-    failing = starting or pods.crash_looping or given.fallback_open
-    return given.state.settled and not failing and not near_objective(given)
+    return not (starting or pods.crash_looping or given.fallback_open) and given.state.settled
 
 
 def _why_more(given: PlanInput, sizing: Sizing, wanted: int) -> str:

@@ -14,7 +14,7 @@ from aurora.observe.queries import (
     MetricsSettings,
     Source,
     fleet_queries,
-    recorded_answers,
+    recorded_answer,
     recorded_queries,
     rule_groups,
 )
@@ -72,7 +72,7 @@ def test_cheap_queries_are_asked_as_they_are() -> None:
 def test_without_recording_rules_nothing_is_asked_instead_and_nothing_is_missed() -> None:
     settings = replace(SETTINGS, recorded=False)
     assert recorded_queries(settings, ASKED, []) == {}
-    assert recorded_answers({"latency": QueryAnswer([])}, settings) == {}
+    assert recorded_answer("latency", empty := QueryAnswer([]), settings) is empty
 
 
 @pytest.mark.parametrize(
@@ -95,8 +95,10 @@ def test_an_answer_without_the_rules_row_is_a_failure_that_says_what_to_do() -> 
         "samples": QueryFailure("down"),
         "load": QueryAnswer([]),
     }
-    failures = recorded_answers(answers, SETTINGS)
+    read = {name: recorded_answer(name, one, SETTINGS) for name, one in answers.items()}
+    failures = {name: one for name, one in read.items() if one is not answers[name]}
     assert failures.keys() == {"latency"}
+    assert isinstance(failures["latency"], QueryFailure)
     assert "load what `aurora recording-rules` prints" in failures["latency"].reason
 
 

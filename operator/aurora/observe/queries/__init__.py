@@ -7,7 +7,7 @@ from aurora.observe.queries.fleet import (
     resolved,
 )
 from aurora.observe.queries.preset import Batch, Preset, Source
-from aurora.observe.queries.recording import recorded_answers, recorded_queries, rule_groups
+from aurora.observe.queries.recording import recorded_answer, recorded_queries, rule_groups
 from aurora.observe.queries.settings import LabelNames, MetricsSettings
 
 __all__ = [
@@ -19,7 +19,7 @@ __all__ = [
     "Preset",
     "Source",
     "fleet_queries",
-    "recorded_answers",
+    "recorded_answer",
     "recorded_queries",
     "resolved",
     "rule_groups",

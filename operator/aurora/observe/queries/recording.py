@@ -7,7 +7,7 @@ https://prometheus.io/docs/prometheus/latest/configuration/recording_rules/
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import Any, Final
 
@@ -17,7 +17,7 @@ from aurora.observe.queries.preset import Batch, Source
 from aurora.observe.queries.promql import Frame, Label, block, tagged, union
 from aurora.observe.queries.settings import LabelNames, MetricsSettings
 
-__all__ = ["RECORDED", "RULE_INTERVAL_S", "recorded_answers", "recorded_queries", "rule_groups"]
+__all__ = ["RECORDED", "RULE_INTERVAL_S", "recorded_answer", "recorded_queries", "rule_groups"]
 
 RECORDED: Final = (Batch.TRAFFIC, Batch.LATENCY, Batch.RESOURCES, Batch.CALLERS, Batch.SAMPLES)
 """Those that read rates. Queues and the time of the newest scrape are cheap: asked as they are."""
@@ -51,20 +51,18 @@ def recorded_queries(
     }
 
 
-def recorded_answers(
-    answers: Mapping[str, QueryAnswer | QueryFailure], settings: MetricsSettings
-) -> dict[str, QueryFailure]:
-    """The recorded ones that hold nothing, not even what tells of the rule: it is not evaluated."""
-    if not settings.recorded:
-        return {}
-    return {
-        name: QueryFailure(
-            f"{_record(name)} has no value of the last {settings.stale_after_s} s that is of this"
-            " version: load what `aurora recording-rules` prints into Prometheus"
-        )
-        for name in RECORDED
-        if isinstance(found := answers.get(name), QueryAnswer) and found.evaluated_at is None
-    }
+def recorded_answer(
+    name: str, answer: QueryAnswer | QueryFailure, settings: MetricsSettings
+) -> QueryAnswer | QueryFailure:
+    """The answer; a failure where it holds not even the row of its rule, which is not evaluated."""
+    if not settings.recorded or name not in RECORDED:
+        return answer
+    if isinstance(answer, QueryFailure) or answer.evaluated_at is not None:
+        return answer
+    return QueryFailure(
+        f"{_record(name)} has no value of the last {settings.stale_after_s} s that is of this"
+        " version: load what `aurora recording-rules` prints into Prometheus"
+    )
 
 
 @cache
