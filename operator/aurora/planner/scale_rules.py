@@ -3,12 +3,13 @@
 import math
 from typing import Final
 
-from aurora.observe.sample import UNITS, Signal
+from aurora.observe.sample import UNITS, Sample, Signal
 from aurora.planner.decision import Candidate, Direction, Effect, Rollback
 from aurora.planner.inputs import Doubt, PlanInput, confidence_from, evidence_of
 from aurora.planner.lasting import may_pass, near_objective
 from aurora.planner.priority import Priority
 from aurora.planner.reasons import PlanReason
+from aurora.planner.route_rules import surely_above
 from aurora.planner.sizing import Sizing, enough, size_down, size_up
 from aurora.resources.vocabulary import Action
 from aurora.state.interval import Interval
@@ -179,7 +180,7 @@ def _is_fault(given: PlanInput, sizing: Sizing) -> bool:
 
 
 def _may_shrink(given: PlanInput) -> bool:
-    """Nothing is taken away while pods start or fail, or while traffic goes elsewhere.
+    """Nothing is taken away while pods start or fail, requests do, or traffic goes elsewhere.
 
     Nor for the cooldown of steps down after an objective was missed, by whatever it was mended.
     """
@@ -188,7 +189,15 @@ def _may_shrink(given: PlanInput) -> bool:
         return False
     replicas, pods = given.state.replicas, given.state.pods
     starting = replicas.spec is None or (replicas.ready or 0) < replicas.spec
-    return not (starting or pods.crash_looping or given.fallback_open) and given.state.settled
+    failing = pods.crash_looping or _requests_fail(given)
+    return not (starting or failing or given.fallback_open) and given.state.settled
+
+
+def _requests_fail(given: PlanInput) -> bool:
+    """Whether server errors are above their threshold beyond luck, be it for a moment only."""
+    limit, errors = given.spec.triggers.error_rate_percent, Signal.SERVER_ERROR_RATIO
+    reading = given.state.reading(errors)
+    return isinstance(reading, Sample) and surely_above(limit / 100, reading)
 
 
 def _why_more(given: PlanInput, sizing: Sizing, wanted: int) -> str:

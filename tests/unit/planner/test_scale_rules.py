@@ -444,6 +444,23 @@ def test_nothing_is_taken_away_from_a_model_that_is_not_settled(over: dict[str, 
 
 
 @pytest.mark.parametrize(
+    ("errors", "samples", "expected"),
+    [
+        pytest.param(0.05, 1000, True, id="at the threshold"),
+        pytest.param(0.09, 1000, False, id="above it, though not for long"),
+        pytest.param(0.09, 30, True, id="two of thirty, which may be luck"),
+        pytest.param(Missing(Gap.NO_DATA), 0, True, id="nobody counts errors"),
+    ],
+)
+def test_nothing_is_taken_away_while_requests_fail(
+    errors: float | Missing, samples: int, expected: bool
+) -> None:
+    reading = errors if isinstance(errors, Missing) else sample(errors, samples=samples)
+    found = capacity_unused(serving(1.0, replicas=4, signals={"server_error_ratio": reading}))
+    assert (found is not None) == expected
+
+
+@pytest.mark.parametrize(
     ("ttft", "seconds", "expected"),
     [
         pytest.param(2.7, 0, True, id="at 0.9 of the objective"),
