@@ -377,7 +377,9 @@ class TestGate:
         ref = Ref(MODEL_DEPLOYMENT, namespace, "m")
         status = {"observedGeneration": 1, "replicas": {"current": 1}}
         write = getattr(writer, way)
-        after = await write(ref, status, found=found)
+        await write(ref, status, found=found)
+        after = await client.get(ref)
+        assert after is not None
         assert after["status"] == status
         assert after["spec"] == found["spec"]
         assert after["metadata"]["generation"] == found["metadata"]["generation"]
@@ -386,7 +388,9 @@ class TestGate:
         assert counter.writes == writes
         with pytest.raises(ConflictError):
             await write(ref, {"observedGeneration": 2}, found=found)
-        shorter = await write(ref, {"observedGeneration": 2}, found=after)
+        await write(ref, {"observedGeneration": 2}, found=after)
+        shorter = await client.get(ref)
+        assert shorter is not None
         assert shorter["status"] == {"observedGeneration": 2}
         with pytest.raises(ValueError, match="status is not ours"):
             await write(Ref(DEPLOYMENT, namespace, "m"), status, found=after)

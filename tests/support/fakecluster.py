@@ -199,7 +199,8 @@ class FakeCluster:
         found = self._guarded(ref, manifest["metadata"])
         after = copy.deepcopy({**found, subresource: manifest[subresource]})
         touched = f"/{subresource}:{_phase(after)}"
-        return self._wrote("update", ref, touched, self._store(ref.kind, ref, after))
+        written = self._wrote("update", ref, touched, self._store(ref.kind, ref, after))
+        return {"metadata": written["metadata"]}
 
     async def apply(
         self,

@@ -104,7 +104,7 @@ class Statuses:
             written = await self._writer.replace_status(ref, status, found=guard_of(found))
         # What was not written: the next cycle sees the newer object and compares again.
         if written is not None:
-            self._fleet.apply_event(ref.kind, "MODIFIED", written)
+            self._fleet.written_status(ref.kind, found, status, written)
 
     def _found(self, snapshot: FleetSnapshot, key: ObjectKey) -> Subject:
         """The newest that is known: this cycle may have written to it."""

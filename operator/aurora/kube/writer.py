@@ -136,6 +136,9 @@ class Writer:
         As `patch_status`, a tenth cheaper for the API server, which need not write the object down
         to patch it. A field that only a newer AURORA knows is lost until that one writes again.
 
+        Returns:
+            The object's metadata as the write left it.
+
         Raises:
             ValueError: the object is not of AURORA's group.
         """

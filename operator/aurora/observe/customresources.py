@@ -55,6 +55,12 @@ class Reader(Generic[Resource]):
             self.malformed[key] = str(error)
             return None
 
+    def with_status(self, found: Resource, status: Part, version: str) -> Resource:
+        """An object as it is after its status was written, and nothing else of it."""
+        metadata = found.metadata.model_copy(update={"resource_version": version})
+        after = found.model_copy(update={"metadata": metadata, "status": status})
+        return self._shared(after, ("status",))
+
     def _with_same_spec(self, key: ObjectKey, obj: Mapping[str, Any]) -> Part | None:
         """The spec as it was read, where this is another version of the same one.
 

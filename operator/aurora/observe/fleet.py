@@ -144,6 +144,27 @@ class Fleet:
         same = found is not None and found.metadata.resource_version == seen.version
         return found if same else None
 
+    def written_status(
+        self,
+        kind: Kind,
+        found: ModelDeployment | RoutingPolicy,
+        status: Mapping[str, Any],
+        answer: Mapping[str, Any],
+    ) -> None:
+        """Take a status that was put on an object, of which nothing else has changed.
+
+        Args:
+            kind: of the object.
+            found: the object that the write was guarded by.
+            status: what was written.
+            answer: the object's metadata after the write.
+        """
+        reader: Reader[Any] = self._read_models
+        if kind == kinds.ROUTING_POLICY:
+            reader = self._read_policies
+        seen, written = listed(answer), type(found.status).model_validate(status)
+        self._shelves[kind].renew(seen, reader.with_status(found, written, seen.version))
+
     def size(self, kind: Kind) -> int:
         return len(self._shelves[kind])
 

@@ -99,6 +99,13 @@ class Shelf(Generic[Facts]):
             self._groups[group] = (*self._groups.get(group, ()), seen.key)
         return True
 
+    def renew(self, seen: Listed, facts: Facts) -> None:
+        """Take a newer version of an object whose group is the same; not of one that is gone."""
+        known = self._entries.get(seen.key)
+        if known is None or known.uid != seen.uid or not _newer(seen.version, known.version):
+            return
+        self._entries[seen.key] = _Entry(seen.uid, seen.version, facts)
+
     def drop(self, obj: Mapping[str, Any]) -> bool:
         """Forget a deleted object for good; False when another of its name took its place."""
         seen = listed(obj)

@@ -1,7 +1,7 @@
 """The fleet: events in any order, deletions, sweeps, and when it is complete."""
 
 from itertools import permutations
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from hypothesis import given
@@ -55,6 +55,61 @@ def sweep(found: Fleet, kind: Kind, *items: dict[str, Any], version: str) -> lis
 def replicas(found: Fleet) -> int | None:
     facts = found.deployments.get(KEY)
     return facts.replicas if facts else None
+
+
+class TestWrittenStatus:
+    STATUS: ClassVar[dict[str, Any]] = {
+        "observedGeneration": 1,
+        "replicas": {"current": 2},
+        "conditions": [
+            {
+                "type": "Ready",
+                "status": "True",
+                "reason": "Reconciled",
+                "message": "All is well.",
+                "lastTransitionTime": "2026-01-05T08:00:00Z",
+            }
+        ],
+    }
+
+    def seen(self, version: int, **over: Any) -> dict[str, Any]:
+        metadata = {"uid": "u", "resourceVersion": str(version), "generation": 1}
+        return objects.model("llama", metadata=metadata, **over)
+
+    def told(self, version: int) -> Fleet:
+        """A fleet that knows version 5 and has put a status on it."""
+        found = fleet(MODEL_DEPLOYMENT)
+        found.apply_event(MODEL_DEPLOYMENT, "ADDED", self.seen(5))
+        known = found.models.get(KEY)
+        assert known is not None
+        if version > 5:
+            found.apply_event(MODEL_DEPLOYMENT, "MODIFIED", self.seen(version))
+        answer = {"metadata": self.seen(7)["metadata"]}
+        found.written_status(MODEL_DEPLOYMENT, known, self.STATUS, answer)
+        return found
+
+    def test_it_is_what_a_watch_would_have_shown(self) -> None:
+        watched, told = fleet(MODEL_DEPLOYMENT), self.told(5)
+        watched.apply_event(MODEL_DEPLOYMENT, "ADDED", self.seen(7, status=self.STATUS))
+        assert told.models.get(KEY) == watched.models.get(KEY)
+        found = told.models.in_group(WorkloadKey("Deployment", "models", "llama"))
+        assert found == [told.models.get(KEY)]
+        assert not told.apply_event(MODEL_DEPLOYMENT, "MODIFIED", self.seen(6)), "it is older"
+
+    def test_what_was_written_since_stays(self) -> None:
+        model = self.told(8).models.get(KEY)
+        assert model is not None
+        assert model.metadata.resource_version == "8"
+        assert not model.status.conditions
+
+    def test_what_was_deleted_meanwhile_does_not_come_back(self) -> None:
+        found = self.told(5)
+        known = found.models.get(KEY)
+        assert known is not None
+        found.apply_event(MODEL_DEPLOYMENT, "DELETED", self.seen(8))
+        answer = {"metadata": self.seen(9)["metadata"]}
+        found.written_status(MODEL_DEPLOYMENT, known, self.STATUS, answer)
+        assert found.models.get(KEY) is None
 
 
 class TestOrder:
