@@ -1,5 +1,6 @@
 """What the operator learned outlives its process, and what it decides knows of the past."""
 
+import math
 import sqlite3
 import threading
 import time
@@ -9,9 +10,10 @@ import pytest
 
 from aurora import factory
 from aurora.memory.embed import NumericEmbedder, Query, Vectors
+from aurora.memory.keeper import WOKEN_EARLY_S
 from aurora.state.record import state_from_json
 from aurora.store import DecisionFilter, Store, TransitionRow
-from tests.apiserver.test_loop import World, world
+from tests.apiserver.test_loop import INTERVAL_S, World, world
 from tests.support.cluster import eventually
 from tests.support.store_rows import DAY, NOW, decision, outcome
 
@@ -65,7 +67,7 @@ async def test_what_was_learned_and_seen_is_in_the_records_after_the_end(world: 
     await world.apply_model(scaling={"minReplicas": 3, "maxReplicas": 6})
     async with world.operator():
         found = await eventually(lambda: world.decisions(action="SCALE", phase="Verifying"))
-        await world.cycles(2)
+        await world.cycles(math.ceil(2 * WOKEN_EARLY_S / INTERVAL_S))
     with sqlite3.connect(world.folder / "aurora.db") as records:
         assert records.execute("select model from model_memory").fetchall() == [("llama",)]
         reasons = {row[0] for row in records.execute("select reason from states")}

@@ -1,6 +1,7 @@
 """Keeps what was learned: per model in the store, and past cases for the planner."""
 
 import asyncio
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
@@ -34,6 +35,9 @@ STATE_EVERY_S: Final = 300.0
 MEMORY_EVERY_S: Final = 3600.0
 """What was learned is kept this often and at shutdown: it is 40 times the work of a state, and a
 process that is killed learns an hour again."""
+WOKEN_EARLY_S: Final = 5.0
+"""A cycle that begins so soon after the last was woken by an edit: hundreds at once cause one after
+the other, and what is due can wait for the next in turn."""
 PRUNE_EVERY_S: Final = 3600.0
 LEVEL_EVERY_S: Final = 600.0
 """The index of cases is brought level with the records and saved this often."""
@@ -68,6 +72,7 @@ class MemoryKeeper:
         self._before: dict[str, ModelMemory] = {}
         self._cases: dict[str, Query] = {}
         self._foreseen: list[Query] = []
+        self._asked_at = -math.inf
         self._pruned_at = 0.0
         self._prune_more = False
         self._levelled_at = 0.0
@@ -147,6 +152,9 @@ class MemoryKeeper:
     ) -> None:
         """Keep what is due; never raises for the store's sake."""
         self._memories = memories
+        if snapshot.monotonic - self._asked_at < WOKEN_EARLY_S:
+            return
+        self._asked_at = snapshot.monotonic
         try:
             await self._keep_states(snapshot, states)
             await self._keep_memories(snapshot.at, states)

@@ -97,6 +97,19 @@ async def test_a_change_of_reason_is_kept_at_once(keeper: MemoryKeeper, store: S
     assert [row.reason for row in await kept(store)][:2] == ["Pending", "MetricsStale"]
 
 
+async def test_a_cycle_that_was_woken_early_keeps_nothing(
+    keeper: MemoryKeeper, store: Store
+) -> None:
+    fleet = SmallFleet()
+    await keep(keeper, fleet, NOW)
+    fleet.say("llama", "MetricsStale")
+    for early in (1.0, 4.9):
+        await keep(keeper, fleet, NOW + early)
+    assert [row.at for row in await kept(store)] == [NOW]
+    await keep(keeper, fleet, NOW + 5)
+    assert [row.at for row in await kept(store)] == [NOW, NOW + 5]
+
+
 async def test_a_change_of_reason_is_not_forgotten_while_the_store_fails(
     keeper: MemoryKeeper, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
