@@ -167,6 +167,8 @@ FURTHER = (
     _steep("_early", PAIR, " of days 5 and 6", from_hour=136, standing=Standing.HELD_OUT),
 )
 """Held out when they were first played, and since then as far as they say so."""
+TOGETHER = (("ServeGen, days 5 and 6 together", ("servegen_day5", "servegen_day6")),)
+"""Rows of the table of loads that sum up others, seed by seed: title and names, one standing."""
 PARTS = (
     _azure("ablation_azure", "Azure code, whole", ABLATIONS, "--no-truth"),
     _servegen("ablation_steep", "ServeGen, steepest four hours", ABLATIONS, from_hour=21, hours=4),

@@ -5,6 +5,7 @@ A table stands between `<!-- bench:NAME -->` and `<!-- /bench -->`, and is repla
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from bench.comparisons import (
@@ -14,9 +15,13 @@ from bench.comparisons import (
     PARTS,
     RESPONSES,
     RIVALS,
+    TOGETHER,
     VERDICTS,
     Comparison,
+    Standing,
 )
+
+from aurora.simulator.statistics import estimate
 
 __all__ = ["blocks", "filled"]
 
@@ -82,26 +87,42 @@ def _table(result: Result, columns: Sequence[tuple[str, str, float, int]]) -> st
 
 def _loads(results: Results, group: Sequence[Comparison]) -> str:
     """One row a load: how it stands to the constants, and what each rival attained at what cost."""
-    rows = []
-    for one in group:
-        by_name = _by_name(results[one.name])
-        seeds = _count(by_name["aurora"])
-        cells = [_at_cost(by_name[name]) if name in by_name else "" for name in RIVALS]
-        saved = _mean(by_name["aurora"], "replica_hours") / _mean(
-            by_name["llmd-slo"], "replica_hours"
-        )
-        behind = _mean(by_name["aurora"], "attainment") - _mean(by_name["llmd-slo"], "attainment")
-        rows.append(
-            [
-                one.title,
-                one.standing.value,
-                str(seeds),
-                *cells,
-                f"{100 * behind:+.2f} points, {100 * (saved - 1):+.0f} % hours",
-            ]
-        )
+    rows = [_load(one.title, one.standing, _by_name(results[one.name])) for one in group]
+    standing = {one.name: one.standing for one in group}
+    rows += [
+        _load(title, standing[names[0]], _together([results[name] for name in names]))
+        for title, names in TOGETHER
+        if standing.keys() >= set(names)
+    ]
     head = ["load", "it was", "seeds", *(f"`{name}`" for name in RIVALS), "AURORA to `llmd-slo`"]
     return _markdown(head, rows)
+
+
+def _load(title: str, standing: Standing, by_name: Mapping[str, Result]) -> list[str]:
+    ours, law = by_name["aurora"], by_name["llmd-slo"]
+    cells = [_at_cost(by_name[name]) if name in by_name else "" for name in RIVALS]
+    saved = _mean(ours, "replica_hours") / _mean(law, "replica_hours") - 1
+    behind = _mean(ours, "attainment") - _mean(law, "attainment")
+    told = f"{100 * behind:+.2f} points, {100 * saved:+.0f} % hours"
+    return [title, standing.value, str(_count(ours)), *cells, told]
+
+
+def _together(parts: Sequence[Result]) -> dict[str, Result]:
+    """Each controller over several loads: hours and requests of a seed add up."""
+    found: dict[str, Result] = {}
+    for name in _by_name(parts[0]):
+        runs = [_by_name(part)[name]["runs"] for part in parts]
+        seeds = [_summed(of_seed) for of_seed in zip(*runs, strict=True)]
+        columns = zip(("attainment", "replica_hours"), zip(*seeds, strict=True), strict=True)
+        found[name] = {"metrics": {metric: asdict(estimate(of)) for metric, of in columns}}
+    return found
+
+
+def _summed(runs: Sequence[Result]) -> tuple[float, float]:
+    """Attainment of all requests, and the replica-hours, of one seed's runs."""
+    good = sum(run["attainment"] * run["requests"] for run in runs)
+    hours = sum(run["replica_hours"] for run in runs)
+    return good / sum(run["requests"] for run in runs), hours
 
 
 def _parts(results: Results, group: Sequence[Comparison]) -> str:

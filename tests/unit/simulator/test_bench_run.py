@@ -119,7 +119,8 @@ def figures(name: str, hours: float, attained: float = 0.99) -> dict[str, object
     metrics = dict.fromkeys((*names, *more), plain)
     metrics["attainment"] = plain | {"mean": attained, "half_width": 0.001}
     metrics["replica_hours"] = plain | {"mean": hours, "half_width": None}
-    return {"controller": name, "metrics": metrics, "runs": [{"verdicts": []}]}
+    run = {"verdicts": [], "requests": 100, "attainment": attained, "replica_hours": hours}
+    return {"controller": name, "metrics": metrics, "runs": [run]}
 
 
 def everything() -> dict[str, dict[str, object]]:
@@ -155,6 +156,18 @@ def test_a_load_is_told_with_how_it_stands_to_the_constants():
     # Only AURORA and the law are played there.
     assert "| ServeGen, day 5 | held out | 20 | 99.00 ±0.10 at 8.0 h |  | 99" in table
     assert "+0.00 points, -20 % hours" in table  # 8 hours of ours, 10 of theirs
+
+
+def test_days_together_add_their_hours_and_their_requests_seed_by_seed():
+    results = everything()
+    for day, requests, attained in ((5, 300, 0.98), (6, 100, 0.90)):
+        for row in results[f"servegen_day{day}"]["controllers"]:
+            kept = row["runs"][0] | {"requests": requests, "attainment": attained}
+            row["runs"] = [kept, kept | {"replica_hours": row["runs"][0]["replica_hours"] + 2}]
+    table = blocks(results)["loads"]
+    # 8 and 10 hours of ours on each day, 9 and 11 of theirs; (300 * 0.98 + 100 * 0.90) / 400.
+    assert "| ServeGen, days 5 and 6 together | held out | 2 | 96.00 at 18.0 h |" in table
+    assert "| 96.00 at 20.0 h |  | +0.00 points, -10 % hours |" in table
 
 
 def test_a_missing_result_leaves_its_row_and_its_table_out():
