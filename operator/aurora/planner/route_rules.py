@@ -23,7 +23,8 @@ __all__ = [
     "surely_above",
 ]
 
-_LOWER_BOUND: Final = normal_quantile(0.9)
+_OUTSIDE: Final = 0.1
+"""What an interval of one look leaves outside, half of it below."""
 LEAST_FAILED: Final = 5.0
 """Requests that have to fail before their share is looked at."""
 USUAL_FACTOR: Final = 3.0
@@ -39,17 +40,20 @@ MOST_DOUBLINGS: Final = 6
 """The wait before the next way back doubles with each failure, up to 64 times."""
 
 
-def lower_bound(ratio: float, count: float) -> float:
-    """Lower end of the 90 % interval of a share (Wilson, JASA 22, 1927, p. 209)."""
+def lower_bound(ratio: float, count: float, *, looks: float = 1.0) -> float:
+    """Lower end of the 90 % interval of a share (Wilson, JASA 22, 1927, p. 209).
+
+    Of several looks each is held to its part of what is left outside (Bonferroni).
+    """
     if count <= 0:
         return 0.0
-    z2 = _LOWER_BOUND**2
-    centre = ratio + z2 / (2 * count)
-    spread = _LOWER_BOUND * math.sqrt(ratio * (1 - ratio) / count + z2 / (4 * count**2))
-    return max(0.0, (centre - spread) / (1 + z2 / count))
+    z = normal_quantile(1.0 - _OUTSIDE / looks)
+    centre = ratio + z**2 / (2 * count)
+    spread = z * math.sqrt(ratio * (1 - ratio) / count + z**2 / (4 * count**2))
+    return max(0.0, (centre - spread) / (1 + z**2 / count))
 
 
-def surely_above(limit: float, reading: Sample) -> bool:
+def surely_above(limit: float, reading: Sample, *, looks: float = 1.0) -> bool:
     """Whether a share is above a limit beyond what luck explains, where requests are counted.
 
     One request of one that fails is no failing model, whatever the interval says: in a large
@@ -59,7 +63,7 @@ def surely_above(limit: float, reading: Sample) -> bool:
         return reading.value > limit
     if reading.value * reading.samples < LEAST_FAILED:
         return False
-    return lower_bound(min(1.0, reading.value), reading.samples) > limit
+    return lower_bound(min(1.0, reading.value), reading.samples, looks=looks) > limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,12 +103,16 @@ def server_errors(given: PlanInput) -> Failure | None:
 
 
 def _is_noise(given: PlanInput, reading: Sample, limit: float) -> bool:
-    """Whether a model that fails a little all along may fail so much for a moment only."""
+    """Whether a model that fails a little all along may fail so much for a moment only.
+
+    Its errors are looked at every cycle until they have lasted. Were one look in twenty wrong,
+    one of these would be: together they may be as often wrong as one look.
+    """
     usual = _usual_errors(given, reading, limit)
     if usual == 0.0:
         return False
     above = UNKNOWN_FACTOR * limit if usual is None else limit + USUAL_FACTOR * usual
-    if surely_above(min(1.0, above), reading):
+    if surely_above(min(1.0, above), reading, looks=max(1.0, FAILING_FOR_S / given.cycle_s)):
         return False
     return not lasts_above(given, Signal.SERVER_ERROR_RATIO, limit, seconds=FAILING_FOR_S)
 

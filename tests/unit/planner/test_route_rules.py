@@ -89,7 +89,7 @@ def test_server_errors_beyond_luck(ratio: float, samples: float | None, speaks: 
         pytest.param(failed_by(0.03, 0.07, minutes=7.0), 0.07, True, id="it lasts for 7 minutes"),
         pytest.param(failed_by(0.03, 0.07, minutes=6.5), 0.07, False, id="it lasts for less"),
         pytest.param(failed_by(None), 0.14, False, id="what is usual is not known"),
-        pytest.param(failed_by(None), 0.16, True, id="so much is no noise that is allowed"),
+        pytest.param(failed_by(None), 0.17, True, id="so much is no noise that is allowed"),
         pytest.param(failed_by(None, 0.0, minutes=6.0), 0.07, False, id="six clean minutes"),
         pytest.param(failed_by(None, 0.0, minutes=7.5), 0.07, True, id="seven clean minutes"),
     ],
@@ -100,6 +100,29 @@ def test_what_a_model_fails_by_anyway_is_no_failure(
     share = sample(ratio, samples=5000, window_s=120.0)
     seen = failing(signals=signals(server_error_ratio=share), given={"memory": memory})
     assert (failure_of(seen) is not None) is speaks
+
+
+@pytest.mark.parametrize(
+    ("memory", "ratio", "samples", "speaks"),
+    [
+        pytest.param(failed_by(None), 0.30, 26, False, id="8 of 26 while nothing is known"),
+        pytest.param(failed_by(None), 0.30, 100, True, id="30 of 100 while nothing is known"),
+        pytest.param(failed_by(0.03), 0.25, 40, False, id="10 of 40 in noise of 3 %"),
+        pytest.param(failed_by(0.03), 0.25, 200, True, id="50 of 200 in noise of 3 %"),
+        pytest.param(failed_by(0.0), 0.30, 26, True, id="8 of 26 of a clean model"),
+    ],
+)
+def test_a_model_that_fails_now_and_then_is_judged_on_more_requests(
+    memory: Any, ratio: float, samples: float, speaks: bool
+) -> None:
+    share = sample(ratio, samples=samples, window_s=120.0)
+    seen = failing(signals=signals(server_error_ratio=share), given={"memory": memory})
+    assert (failure_of(seen) is not None) is speaks
+
+
+@pytest.mark.parametrize("looks", [2.0, 28.0, 1000.0])
+def test_of_more_looks_each_has_to_be_surer(looks: float) -> None:
+    assert 0.0 < lower_bound(0.3, 26.0, looks=looks) < lower_bound(0.3, 26.0)
 
 
 def test_what_the_primary_failed_by_says_nothing_of_the_fallback() -> None:
