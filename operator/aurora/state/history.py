@@ -60,6 +60,7 @@ class History(Packed[Moment]):
     """Moments, oldest first; None is kept as NaN."""
 
     __slots__ = ()
+    GAPS = True
     WIDTH = _WIDTH
     ROWS = tuple[Moment, ...]
 

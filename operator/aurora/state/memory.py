@@ -1,10 +1,12 @@
 """What is remembered of one model between cycles, and how it is kept in a record.
 
-The record is JSON: numbers are rounded to six digits, and what can be computed again is left out.
+The record is JSON. The numbers of all packed rows are one text in it, rounded to seven digits; the
+others are rounded to six.
 """
 
 import json
 import math
+from array import array
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -17,15 +19,16 @@ from aurora.observe.sample import Signal
 from aurora.state.baseline import BaselineMemory
 from aurora.state.capacity import CapacityModel, refitted
 from aurora.state.coldstart import ColdStartMemory
-from aurora.state.curve import Curve
 from aurora.state.forecast import Series
 from aurora.state.history import History
 from aurora.state.routing_memory import RoutingMemory
+from aurora.state.sealed import opened, sealed
 
 __all__ = ["MEMORY_VERSION", "ModelMemory", "compacted"]
 
-MEMORY_VERSION: Final = 1
-_UNFITTED: Final = [[], *Curve()[2:-1]]
+MEMORY_VERSION: Final = 2
+_BY_ROWS: Final = 1
+"""Number by number, and without what is fitted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +64,11 @@ class ModelMemory:
 
     def to_json(self) -> dict[str, Any]:
         """Give a JSON-able dict; a few kilobytes, bounded whatever was seen."""
-        record: dict[str, Any] = compacted(_adapter().dump_python(self, mode="json"))
-        for curve in record["capacity"]["curves"].values():
-            curve[1:-1] = _UNFITTED  # what is fitted is fitted again from the bins
+        numbers = array("d")
+        record: dict[str, Any] = compacted(
+            _adapter().dump_python(self, mode="json", context=numbers)
+        )
+        record["numbers"] = sealed(numbers)
         return record
 
     @classmethod
@@ -74,18 +79,23 @@ class ModelMemory:
             StoreError: of another version, damaged, or with a number that is not finite. The
                 caller starts from an empty memory: all of it is learned again.
         """
-        if record.get("version") != MEMORY_VERSION:
+        version = record.get("version")
+        if version not in {_BY_ROWS, MEMORY_VERSION}:
             raise StoreError(
-                f"the stored memory has version {record.get('version')!r}, not {MEMORY_VERSION}:"
+                f"the stored memory has version {version!r}, not {MEMORY_VERSION}:"
                 " start from an empty one"
             )
         try:
             json.dumps(record, allow_nan=False)
-            memory: Self = _adapter().validate_python(record)
-        except (ValidationError, ValueError, TypeError) as error:
+            numbers = opened(record["numbers"]) if version == MEMORY_VERSION else None
+            rest = {name: value for name, value in record.items() if name != "numbers"}
+            memory: Self = _adapter().validate_python(rest, context=numbers)
+        except (ValidationError, ValueError, TypeError, KeyError) as error:
             detail = str(error).splitlines()[0]
             raise StoreError(f"the stored memory is damaged: {detail}") from error
-        return replace(memory, capacity=refitted(memory.capacity))
+        if version == MEMORY_VERSION:
+            return memory
+        return replace(memory, version=MEMORY_VERSION, capacity=refitted(memory.capacity))
 
 
 @cache

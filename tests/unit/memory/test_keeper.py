@@ -152,7 +152,7 @@ async def test_at_the_end_everything_that_was_learned_is_kept(
     again = await open_keeper(store, tmp_path / "index")
     await again.load()
     first = ObjectKey(NAMESPACE, "m0")
-    assert again.recalled(first).to_json() == fleet.memories[first].to_json()
+    assert again.recalled(first) == ModelMemory.from_json(fleet.memories[first].to_json())
     assert again.recalled(first) == ModelMemory(), "given once"
 
 

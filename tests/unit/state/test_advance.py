@@ -2,19 +2,21 @@
 
 import json
 import math
+from array import array
 from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import TypeAdapter
 
 from aurora.errors import StoreError
 from aurora.observe.facts import AutoscalerFacts, EndpointFacts, ObjectKey
 from aurora.observe.sample import Gap, Missing, Reading, Sample, Signal
 from aurora.state.advance import Learning, advance
 from aurora.state.capacity import LoadUnit
-from aurora.state.history import HISTORY
+from aurora.state.history import HISTORY, History
 from aurora.state.memory import ModelMemory
 from aurora.state.trend import TrendDirection
 from tests.unit.state.given import NOW, Clock, pod, sample, seen, target
@@ -386,6 +388,11 @@ def test_what_is_remembered_survives_a_restart() -> None:
     [
         pytest.param({"version": 99}, "version", id="another version"),
         pytest.param({"history": "?"}, "damaged", id="a field of the wrong type"),
+        pytest.param({"history": "0+99999"}, "damaged", id="more numbers than there are"),
+        pytest.param({"history": "0+7"}, "damaged", id="half a row"),
+        pytest.param({"numbers": "?"}, "damaged", id="numbers that are no base64"),
+        pytest.param({"numbers": "AAAA"}, "damaged", id="numbers that are not compressed"),
+        pytest.param({"numbers": None}, "damaged", id="no numbers"),
         pytest.param({"queued_since": math.nan}, "damaged", id="a number that is not finite"),
         pytest.param({"capacity": {"curves": {"nosuch": []}}}, "damaged", id="an unknown signal"),
     ],
@@ -395,6 +402,27 @@ def test_a_damaged_record_is_refused_in_one_line(damage: dict[str, Any], word: s
     with pytest.raises(StoreError, match=word) as caught:
         ModelMemory.from_json(record)
     assert "\n" not in str(caught.value)
+
+
+def test_a_record_with_its_numbers_row_by_row_is_still_read() -> None:
+    memory = taught().memory
+    kept = TypeAdapter(ModelMemory).dump_python(memory, mode="json") | {"version": 1}
+    for curve in kept["capacity"]["curves"].values():
+        curve[1:-1] = [[], 0.0, 0.0, 0.0, 0]  # what was fitted was left out
+    again = ModelMemory.from_json(json.loads(json.dumps(kept, allow_nan=False)))
+    assert again.history == memory.history
+    assert again.requests == memory.requests
+    assert again.version == memory.version
+    for signal in (TTFT, TPOT):
+        one, other = memory.capacity.curves[signal], again.capacity.curves[signal]
+        assert other.bins == one.bins
+        assert len(other.knots) == len(one.knots)
+
+
+def test_what_is_not_finite_is_not_kept() -> None:
+    memory = replace(taught().memory, history=History(numbers=array("d", 11 * [math.inf])))
+    with pytest.raises(StoreError, match="not finite"):
+        memory.to_json()
 
 
 VALUES = st.floats(min_value=0.0, max_value=1e7)
