@@ -34,9 +34,11 @@ def _schema(
 ) -> CoreSchema:
     """In a record the place among its numbers, where the context has them; else all rows."""
 
-    def write(value: _Kept, info: SerializationInfo) -> Any:
-        numbers = info.context
-        return rows(value) if numbers is None else place_in(numbers, value._numbers)  # noqa: SLF001
+    def write(value: Any, info: SerializationInfo) -> Any:
+        if info.context is None:
+            return rows(value)
+        kept = value if isinstance(value, cls) else cls(value)  # plain rows are as good
+        return place_in(info.context, kept._numbers)  # noqa: SLF001
 
     def read(value: Any, inner: Callable[[Any], Any], info: ValidationInfo) -> _Kept:
         if not isinstance(value, str):

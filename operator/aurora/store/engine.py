@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, event, make_url
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
@@ -34,8 +34,9 @@ _PRAGMAS = (
 )
 
 _DRIVERS = {
-    "sqlite": "sqlite+aiosqlite",
-    "sqlite+aiosqlite": "sqlite+aiosqlite",
+    "sqlite": "sqlite+pysqlite",
+    "sqlite+aiosqlite": "sqlite+pysqlite",
+    "sqlite+pysqlite": "sqlite+pysqlite",
     "postgres": "postgresql+psycopg",
     "postgresql": "postgresql+psycopg",
     "postgresql+psycopg": "postgresql+psycopg",
@@ -43,7 +44,7 @@ _DRIVERS = {
 
 
 def resolve(url: str) -> URL:
-    """Check a records URL and name its asynchronous driver.
+    """Check a records URL and name its driver.
 
     Raises:
         ConfigurationError: no URL, another database, or the driver is not installed.
@@ -77,8 +78,8 @@ def place_of(url: URL) -> str:
     return f"postgresql://{url.host or 'localhost'}{port}/{url.database or ''}"
 
 
-def make_engine(url: URL) -> AsyncEngine:
-    """An engine that is not connected yet.
+def make_engine(url: URL) -> Engine | AsyncEngine:
+    """An engine that is not connected yet, asynchronous where a network lies in between.
 
     Raises:
         OSError: a SQLite file or its folder could not be made.
@@ -87,9 +88,9 @@ def make_engine(url: URL) -> AsyncEngine:
         limits = {"connect_timeout": CONNECT_TIMEOUT_S}
         return create_async_engine(url, pool_pre_ping=True, connect_args=limits)
     _private_file(Path(str(url.database)))
-    engine = create_async_engine(url)
-    event.listen(engine.sync_engine, "connect", _on_connect)
-    event.listen(engine.sync_engine, "begin", _on_begin)
+    engine = create_engine(url)
+    event.listen(engine, "connect", _on_connect)
+    event.listen(engine, "begin", _on_begin)
     return engine
 
 

@@ -74,15 +74,11 @@ def _decisions(connection: Connection, before: float, keep: Collection[str]) -> 
 
 
 def give_back(connection: Connection) -> None:
-    """Let SQLite return free pages to the disk; PostgreSQL's autovacuum does so by itself."""
-    if connection.dialect.name == "sqlite":
-        connection.connection.dbapi_connection.run_async(_vacuum)  # type: ignore[union-attr]
+    """Let SQLite return free pages to the disk; PostgreSQL's autovacuum does so by itself.
 
-
-async def _vacuum(driver: Any) -> None:
-    """Each step of this statement frees one page, and only a script runs to its last step.
-
-    A script first ends the transaction that it finds, so this is called in one of its own.
+    Each step of SQLite's statement frees one page, and only a script runs to its last step. A
+    script first ends the transaction that it finds, so this is called in one of its own.
     """
-    cursor = await driver.executescript(f"PRAGMA incremental_vacuum({_FREE_PAGES})")
-    await cursor.close()
+    if connection.dialect.name == "sqlite":
+        driver: Any = connection.connection.dbapi_connection
+        driver.executescript(f"PRAGMA incremental_vacuum({_FREE_PAGES})").close()

@@ -11,10 +11,9 @@ from typing import Concatenate, ParamSpec, Self, TypeVar
 
 from sqlalchemy import Connection
 from sqlalchemy.engine import URL
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from aurora.store import pruning, reading, writing
-from aurora.store.engine import WRITE, make_engine, place_of, resolve
+from aurora.store.engine import make_engine, place_of, resolve
 from aurora.store.errors import storing
 from aurora.store.migrate import upgrade
 from aurora.store.rows import (
@@ -29,6 +28,7 @@ from aurora.store.rows import (
     StateRow,
     TransitionRow,
 )
+from aurora.store.transactions import Transactions, transactions
 
 __all__ = ["RETENTION_DAYS", "Store"]
 
@@ -47,8 +47,10 @@ _R = TypeVar("_R")
 class Store:
     """Records in SQLite or PostgreSQL. Made by `Store.open`, ended by `close`."""
 
-    def __init__(self, engine: AsyncEngine, where: str, deadline_s: float = DEADLINE_S) -> None:
-        self._engine = engine
+    def __init__(
+        self, transactions: Transactions, where: str, deadline_s: float = DEADLINE_S
+    ) -> None:
+        self._transactions = transactions
         self._where = where
         self._deadline_s = deadline_s
         self._writing = asyncio.Lock()
@@ -68,7 +70,7 @@ class Store:
         parsed: URL = resolve(url)
         where = place_of(parsed)
         with storing(where):
-            store = cls(make_engine(parsed), where, MIGRATION_DEADLINE_S)
+            store = cls(transactions(make_engine(parsed)), where, MIGRATION_DEADLINE_S)
         try:
             await store._write(upgrade, where)
             store._deadline_s = deadline_s
@@ -85,7 +87,7 @@ class Store:
     async def close(self) -> None:
         """Give back every connection; the store is not usable afterwards."""
         with storing(self._where):
-            await self._engine.dispose()
+            await self._transactions.close()
 
     async def record(self, rows: Sequence[DecisionRow | TransitionRow | OutcomeRow]) -> None:
         """Keep rows of any of the three kinds in one transaction: all of them or none.
@@ -209,10 +211,10 @@ class Store:
         **kwargs: _P.kwargs,
     ) -> _R:
         """Run `work` in one transaction; one at a time, since SQLite has one writer anyway."""
-        async with self._bounded(), self._writing, self._engine.connect() as connection:
-            await connection.execution_options(**WRITE)
-            async with connection.begin():
-                return await connection.run_sync(work, *args, **kwargs)
+        async with self._bounded(), self._writing:
+            return await self._transactions.run(
+                lambda connection: work(connection, *args, **kwargs), writes=True
+            )
 
     async def _read(
         self,
@@ -220,8 +222,10 @@ class Store:
         *args: _P.args,
         **kwargs: _P.kwargs,
     ) -> _R:
-        async with self._bounded(), self._engine.begin() as connection:
-            return await connection.run_sync(work, *args, **kwargs)
+        async with self._bounded():
+            return await self._transactions.run(
+                lambda connection: work(connection, *args, **kwargs), writes=False
+            )
 
     @asynccontextmanager
     async def _bounded(self) -> AsyncIterator[None]:

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Connection
 
 from aurora.errors import StoreError
 from aurora.executor.gathering import Gathering, Row
@@ -37,10 +38,11 @@ def row(number: int, at: float = 1.0) -> TransitionRow:
 
 
 async def kept(store: Counted) -> set[str]:
-    engine = store.store._engine
-    async with engine.connect() as connection:
-        found = await connection.exec_driver_sql("SELECT decision FROM transitions")
+    def names(connection: Connection) -> set[str]:
+        found = connection.exec_driver_sql("SELECT decision FROM transitions")
         return {name for (name,) in found}
+
+    return await store.store._read(names)
 
 
 async def test_rows_of_many_callers_share_a_transaction(store: Counted) -> None:

@@ -3,8 +3,7 @@ import asyncio
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Connection, text
-from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy import Connection, create_engine, text
 
 from aurora.errors import StoreError
 from aurora.store import Store
@@ -18,10 +17,10 @@ async def test_the_migrated_schema_is_what_the_queries_expect(url: str, store: S
     def differences(connection: Connection) -> list[object]:
         return compare_metadata(MigrationContext.configure(connection), metadata)
 
-    engine = create_async_engine(resolve(url))
-    async with engine.connect() as connection:
-        assert await connection.run_sync(differences) == []
-    await engine.dispose()
+    engine = create_engine(resolve(url))
+    with engine.connect() as connection:
+        assert differences(connection) == []
+    engine.dispose()
 
 
 async def test_opening_again_keeps_the_records(url: str, store: Store) -> None:
@@ -46,10 +45,10 @@ async def test_several_processes_may_open_a_new_store_at_once(url: str) -> None:
 
 
 async def test_a_schema_of_a_newer_version_is_refused(url: str, store: Store) -> None:
-    engine = create_async_engine(resolve(url))
-    async with engine.begin() as connection:
-        await connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
-    await engine.dispose()
+    engine = create_engine(resolve(url))
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    engine.dispose()
     with pytest.raises(StoreError, match="schema 9999, made by a newer AURORA") as refused:
         await Store.open(url)
     assert f"knows {head()} at most: install the newer version" in str(refused.value)
