@@ -58,7 +58,7 @@ class Kind:
     def path(self, namespace: str = "", name: str = "", subresource: str = "") -> str:
         """URL path of a collection, an object or a subresource; names are quoted."""
         scope = f"/namespaces/{quote(namespace, safe='')}" if self.namespaced and namespace else ""
-        path = f"{self.root}{scope}/{self.plural}"
+        path = f"{self.root}{scope}/{quote(self.plural, safe='')}"
         for part in (name, subresource):
             path += f"/{quote(part, safe='')}" if part else ""
         return path

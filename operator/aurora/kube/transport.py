@@ -1,6 +1,7 @@
 """One request to the API server: sent, counted, retried where that is safe, refusals mapped."""
 
 import asyncio
+import json
 import random
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -11,11 +12,11 @@ from urllib.parse import urlencode
 
 import aiohttp
 import pydantic_core
-from kubernetes.aio.client import ApiClient
+from yarl import URL
 
 from aurora.errors import ClusterError, UnavailableError
 from aurora.kube.asked import AskedToWait
-from aurora.kube.connection import Connection
+from aurora.kube.connection import Connection, HttpClient
 from aurora.kube.counter import RequestCounter, RequestObserver
 from aurora.kube.kinds import LEASE, Kind
 from aurora.kube.refusals import refusal, unreachable
@@ -46,8 +47,13 @@ class Request:
 
     @property
     def target(self) -> str:
-        """Path and query."""
+        """Path and query, quoted."""
         return f"{self.path}?{urlencode(self.query)}" if self.query else self.path
+
+    @property
+    def data(self) -> bytes | None:
+        """The body as it is sent."""
+        return None if self.body is None else json.dumps(self.body, separators=(",", ":")).encode()
 
     @property
     def may_wait(self) -> bool:
@@ -108,12 +114,12 @@ class Transport:
         self._sleep = sleep
         self._monotonic = monotonic
         self._asked = AskedToWait(monotonic)
-        self._api: ApiClient | None = None
+        self._http: HttpClient | None = None
 
     async def close(self) -> None:
-        api, self._api = self._api, None
-        if api is not None:
-            await api.close()  # type: ignore[no-untyped-call]
+        http, self._http = self._http, None
+        if http is not None:
+            await http.close()
 
     async def send(self, request: Request) -> Any:
         """Send and return the parsed JSON of a 2xx answer.
@@ -165,23 +171,22 @@ class Transport:
 
     async def _exchange(self, request: Request) -> tuple[int, bytes, Mapping[str, str]]:
         self._observer.sent(request.verb, request.kind)
-        api = self._api = self._api or await self._connection.client()
+        http = self._http = self._http or await self._connection.client()
         headers = {"Accept": request.accept, "Content-Type": request.content_type}
-        headers |= api.default_headers
+        headers |= http.api.default_headers
         try:
-            # The library's own way here copies every body, value by value, and the headers twice.
-            await api.update_params_for_auth(
+            await http.api.update_params_for_auth(
                 headers, [], ["BearerToken"], request.path, request.method, request.body
             )
-            timeout = aiohttp.ClientTimeout(total=request.timeout_s, sock_connect=10)
-            answer = await api.call_api(
+            async with http.session.request(
                 request.method,
-                f"{api.configuration.host}{request.target}",
-                header_params=headers,
-                body=request.body,
-                _request_timeout=timeout,
-            )
-            return answer.status, await answer.read(), answer.headers  # type: ignore[no-untyped-call]
+                URL(f"{http.api.configuration.host}{request.target}", encoded=True),
+                headers=headers,
+                data=request.data,
+                timeout=aiohttp.ClientTimeout(total=request.timeout_s, sock_connect=10),
+                **http.route,
+            ) as answer:
+                return answer.status, await answer.read(), answer.headers
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise unreachable(str(request), error) from error
 
