@@ -1,5 +1,6 @@
 """What tells of a decision is written later when it cannot be written at once."""
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -8,7 +9,7 @@ import pytest
 
 from aurora.errors import ClusterError, ConflictError, ForbiddenError, UnavailableError
 from aurora.executor import keepsakes
-from aurora.kube.kinds import DEPLOYMENT, Ref
+from aurora.kube.kinds import DEPLOYMENT, MODEL_DEPLOYMENT, Ref
 from aurora.resources.names import LAST_DECISION_ANNOTATION
 from tests.cycle.world import World, operator
 from tests.support.builders import NAMESPACE
@@ -57,6 +58,28 @@ async def test_an_annotation_that_was_refused_is_there_after_the_next_cycle(
         assert annotated(world) is there
         await run.cycles(3)
     assert len(tried) == tries, "nothing is written twice"
+
+
+async def test_a_model_does_not_tell_that_something_was_done_which_was_not(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.deploy(replicas=2)
+    world.served["llama"].load = 8.0
+    world.apply_model(scaling={"minReplicas": 3})
+    world.cluster.deny = refusing(UnavailableError("down"), 9, ["so that the first is refused"])
+    async with operator(world) as run:
+        await run.until("Executing", action="SCALE")
+        await run.cycles(2)
+        assert told(world) == "Executing"
+        world.cluster.deny = lambda _verb, _ref: None
+        await run.until("Verifying", action="SCALE")
+        await run.cycles()
+        assert told(world) == "Verifying"
+
+
+def told(world: World) -> str:
+    found = world.cluster.peek(Ref(MODEL_DEPLOYMENT, NAMESPACE, "llama"))
+    text = found["metadata"]["annotations"][LAST_DECISION_ANNOTATION]
+    return str(json.loads(text)["phase"])
 
 
 async def test_one_that_gets_no_answer_lets_the_others_wait(

@@ -12,7 +12,7 @@ import structlog
 
 from aurora.critic.ledger import LedgerEntry
 from aurora.critic.verdict import Approved, NeedsApproval, Rejected, Verdict
-from aurora.errors import ConfigurationError, ForbiddenError
+from aurora.errors import ClusterError, ConfigurationError, ForbiddenError
 from aurora.executor.actuators import plan_of, undo_plan
 from aurora.executor.book import DecisionBook
 from aurora.executor.changes import Change, ObjectRef
@@ -111,16 +111,20 @@ class Dispatcher:
             plan = _resumed(announced, entry) or plan_of(entry, observation, decisions)
             if announced:
                 plan = replace(plan, changes=announced)
+            tag = Tag(stored_annotation(found, Phase.VERIFYING))
             if plan.changes:
-                await self._keepsakes.keep_originals(observation.key, plan.changes)
+                await self._keepsakes.keep_originals(observation.key, plan.changes, text=tag.text)
             if found.status.phase is not Phase.EXECUTING:
                 found = await self._enter(
                     found, Phase.EXECUTING, at, ConditionReason.EXECUTING, changes=plan
                 )
-            tag = Tag(stored_annotation(found, Phase.VERIFYING))
             result = await self._effects.bring_about(plan, tag)
         except (ConfigurationError, ForbiddenError) as error:
             return await self._fail(found, str(error), at=at)
+        except ClusterError:
+            # The ModelDeployment may tell by now that it was done.
+            self._keepsakes.annotate_model(found)
+            raise
         if result is not Result.DONE:
             return await self._fail(found, _failure(result), at=at)
         return await self._confirm(found, plan, tag, at=at)

@@ -92,15 +92,23 @@ class Keepsakes:
         self._owed: dict[Ref, DecisionObject] = {}
         self._untold: dict[ObjectKey, list[_Note]] = {}
 
-    async def keep_originals(self, model: ObjectKey, changes: Sequence[Change]) -> None:
-        """Remember the old values on the ModelDeployment; raises when that is not possible."""
+    async def keep_originals(
+        self, model: ObjectKey, changes: Sequence[Change], *, text: str = ""
+    ) -> None:
+        """Remember the old values on the ModelDeployment; raises when that is not possible.
+
+        Args:
+            model: whose it is.
+            changes: what is about to be written.
+            text: the last decision, put along with what has to be remembered.
+        """
         ref, found = ref_of_subject(model), self._known(model)
-        metadata = keep_originals(found, changes) if found is not None else {}
+        metadata = keep_originals(found, changes, text=text) if found is not None else {}
         for attempt in range(_ATTEMPTS):
             if found is None or not metadata:
                 # That it is all remembered is only believed of the object itself.
                 found = await self._read(ref)
-                metadata = keep_originals(found, changes)
+                metadata = keep_originals(found, changes, text=text)
             try:
                 await self._merge(ref, found, metadata)
             except ConflictError:

@@ -68,7 +68,7 @@ def adopted_floor(model: ModelDeployment) -> int | None:
     return None
 
 
-def keep_originals(model: Subject, changes: Sequence[Change]) -> dict[str, Any]:
+def keep_originals(model: Subject, changes: Sequence[Change], *, text: str = "") -> dict[str, Any]:
     """The metadata that remembers the old values and holds the object until they are restored.
 
     It is sent before the first effect: a change must never be in force with nobody to undo it.
@@ -77,6 +77,7 @@ def keep_originals(model: Subject, changes: Sequence[Change]) -> dict[str, Any]:
     Args:
         model: the ModelDeployment or RoutingPolicy as it is known.
         changes: what is about to be written.
+        text: the last decision as `aurora.dev/last-decision` will have it, told by the same write.
 
     Returns:
         The part of a merge patch; empty where everything is remembered.
@@ -90,8 +91,9 @@ def keep_originals(model: Subject, changes: Sequence[Change]) -> dict[str, Any]:
     held = model.metadata.finalizers
     if not fresh and (not known or FINALIZER in held):
         return {}
-    text = json.dumps(status_changes((known | fresh).values()), separators=(",", ":"))
-    made: dict[str, Any] = {"annotations": {ORIGINAL_ANNOTATION: text}}
+    kept = json.dumps(status_changes((known | fresh).values()), separators=(",", ":"))
+    told = {LAST_DECISION_ANNOTATION: text} if text else {}
+    made: dict[str, Any] = {"annotations": {ORIGINAL_ANNOTATION: kept, **told}}
     if FINALIZER not in held:
         made["finalizers"] = [*held, FINALIZER]
     return made

@@ -12,6 +12,7 @@ from aurora.executor.changes import Change, ObjectRef
 from aurora.executor.effects import Effects, Result, Tag
 from aurora.executor.keepsakes import Keepsakes
 from aurora.executor.plan import Plan
+from aurora.executor.projections import stored_annotation
 from aurora.kube.control import ControlSwitch
 from aurora.kube.events import EventRecorder
 from aurora.kube.kinds import CONFIG_MAP, DEPLOYMENT, EVENT, HPA, MODEL_DEPLOYMENT, Kind, Ref
@@ -108,6 +109,19 @@ async def test_old_values_are_kept_on_what_is_known_without_reading_it(rig: Rig)
     assert rig.cluster.reads == 0
     assert rig.metadata["finalizers"] == [FINALIZER]
     assert ORIGINAL_ANNOTATION in rig.metadata["annotations"]
+
+
+async def test_the_last_decision_is_told_along_with_old_values_and_not_again(rig: Rig) -> None:
+    found = decision_object("d1")
+    text = stored_annotation(found)
+    await rig.keepsakes.keep_originals(KEY, [rig.floor], text=text)
+    assert rig.metadata["annotations"][LAST_DECISION_ANNOTATION] == text
+    before = len(rig.cluster.writes)
+    rig.keepsakes.annotate_model(found)
+    await rig.keepsakes.catch_up()
+    assert len(rig.cluster.writes) == before
+    await rig.keepsakes.keep_originals(KEY, [rig.floor], text="another")
+    assert len(rig.cluster.writes) == before, "all of it is remembered: what is told can wait"
 
 
 async def test_what_was_written_since_is_neither_lost_nor_in_the_way(rig: Rig) -> None:
