@@ -17,7 +17,7 @@ from tests.support.failpoints import killed_after
 
 pytestmark = scenario_marks
 
-KILL_POINTS = {"SCALE": 9, "the floor of an autoscaler": 9, "ROUTE": 9, "CACHE": 10}
+KILL_POINTS = {"SCALE": 8, "the floor of an autoscaler": 8, "ROUTE": 8, "CACHE": 9}
 """As many writes as the action takes until it is done and told; the last may be the status."""
 
 

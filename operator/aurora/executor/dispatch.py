@@ -106,7 +106,7 @@ class Dispatcher:
     ) -> DecisionObject:
         """Bring a decision about; what was announced before a crash is taken up again."""
         entry = entry_of(found)
-        announced = stored_changes(found.status.to_kubernetes())
+        announced, told = stored_changes(found.status.to_kubernetes()), False
         try:
             plan = _resumed(announced, entry) or plan_of(entry, observation, decisions)
             if announced:
@@ -114,6 +114,7 @@ class Dispatcher:
             tag = Tag(stored_annotation(found, Phase.VERIFYING))
             if plan.changes:
                 await self._keepsakes.keep_originals(observation.key, plan.changes, text=tag.text)
+            told = True
             if found.status.phase is not Phase.EXECUTING:
                 found = await self._enter(
                     found, Phase.EXECUTING, at, ConditionReason.EXECUTING, changes=plan
@@ -122,8 +123,8 @@ class Dispatcher:
         except (ConfigurationError, ForbiddenError) as error:
             return await self._fail(found, str(error), at=at)
         except ClusterError:
-            # The ModelDeployment may tell by now that it was done.
-            self._keepsakes.annotate_model(found)
+            if told:  # by now the ModelDeployment says that it was done
+                self._keepsakes.annotate_model(found)
             raise
         if result is not Result.DONE:
             return await self._fail(found, _failure(result), at=at)
