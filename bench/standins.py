@@ -103,7 +103,9 @@ class ApiServer:
         if how == "application/json-patch+json":
             return await self._answered(self.cluster.patch_json(ref, body, subresource=sub))
         if how == "application/merge-patch+json":
-            return await self._answered(self.cluster.patch_merge(ref, body, subresource=sub))
+            told = "as=PartialObjectMetadata" in request.headers.get("Accept", "")
+            written = self.cluster.patch_merge(ref, body, subresource=sub, metadata_only=told)
+            return await self._answered(written)
         return await self._answered(self.cluster.apply(ref.kind, body))
 
     async def _answered(self, work: Awaitable[Mapping[str, Any]], code: int = 200) -> web.Response:

@@ -146,13 +146,14 @@ def _cycle(  # noqa: PLR0913 - the process's resources, all by name
     effects = Effects(client, writer, cache, landings)
     routers = RouterFeed(client, writer, telemetry)
     events = EventRecorder(client, fence=lease, instance=identity)
-    book = DecisionBook(client, writer, seen=fleet.written_decision)
+    book = DecisionBook(client, writer, seen=fleet.written_decision, renewed=fleet.written_status)
     keepsakes = Keepsakes(
         client,
         writer,
         events,
         notifier,
         seen=lambda kind, body: fleet.apply_event(kind, "MODIFIED", body),
+        renewed=fleet.written_metadata,
         known=fleet.subject,
         patches_deployments=lambda place: guardrails.rights.cover(Action.CACHE, place),
     )

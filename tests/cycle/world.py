@@ -455,7 +455,7 @@ async def _cycle(
     casebook = await Casebook.open(store, None, NumericEmbedder(), clock=world.clock.wall)
     keeper = MemoryKeeper(store, casebook, retention_days=30.0)
     await keeper.load()
-    book = DecisionBook(cluster, writer, seen=fleet.written_decision)
+    book = DecisionBook(cluster, writer, seen=fleet.written_decision, renewed=fleet.written_status)
     events = EventRecorder(
         cluster,
         fence=fence,
@@ -468,6 +468,7 @@ async def _cycle(
         events,
         world.people,
         seen=lambda kind, body: fleet.apply_event(kind, "MODIFIED", body),
+        renewed=fleet.written_metadata,
         known=fleet.subject,
     )
     followup = FollowUp(

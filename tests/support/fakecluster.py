@@ -176,6 +176,7 @@ class FakeCluster:
         *,
         subresource: str = "",
         timeout_s: float = REQUEST_TIMEOUT_S,
+        metadata_only: bool = False,
         **_: Any,
     ) -> dict[str, Any]:
         self._before("patch", ref)
@@ -185,7 +186,8 @@ class FakeCluster:
         after = merged(found, wanted)
         fields = ",".join(f"/metadata/{name}" for name in guard if name not in _GUARDS)
         touched = f"/{subresource}:{_phase(after)}" if subresource else f"merge{fields}"
-        return self._wrote("patch", ref, touched, self._store(ref.kind, ref, after))
+        written = self._wrote("patch", ref, touched, self._store(ref.kind, ref, after))
+        return {"metadata": written["metadata"]} if metadata_only else written
 
     async def replace(
         self,

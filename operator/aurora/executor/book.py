@@ -11,7 +11,7 @@ from aurora.executor.plan import status_changes
 from aurora.executor.projections import decision_manifest, first_phase, timestamp
 from aurora.executor.subjects import guard_of
 from aurora.kube.client import KubeClient
-from aurora.kube.kinds import DECISION, Ref, ref_of
+from aurora.kube.kinds import DECISION, Kind, Ref, ref_of
 from aurora.kube.writer import Writer
 from aurora.planner.decision import Decision
 from aurora.resources import DecisionObject
@@ -23,6 +23,9 @@ __all__ = ["DecisionBook"]
 Fact = tuple[ConditionType, ConditionStatus, str, str]
 """A condition: type, status, reason, message."""
 
+Renewed = Callable[[Kind, DecisionObject, Mapping[str, Any], Mapping[str, Any]], DecisionObject]
+"""Takes the object before, its status as it was written, and the metadata since."""
+
 _APPROVED: Final[Fact] = (ConditionType.APPROVED, ConditionStatus.TRUE, "WithinGuardrails", "")
 _UNJUDGED: Final = frozenset({None, Phase.PROPOSED})
 _BEGUN: Final = frozenset({Phase.EXECUTING, Phase.FAILED})
@@ -31,8 +34,9 @@ _BEGUN: Final = frozenset({Phase.EXECUTING, Phase.FAILED})
 class DecisionBook:
     """Creates Decision objects and moves them through their phases.
 
-    Every written object is handed to `seen`, so that the fleet knows it before its watch event;
-    what it answers is the object as it was read there, or None.
+    Every object that was made is handed to `seen`, so that the fleet knows it before its watch
+    event; what it answers is the object as it was read there, or None. A status that was written
+    is handed to `renewed` with the object's metadata since; it answers the object with both.
     """
 
     def __init__(
@@ -41,10 +45,12 @@ class DecisionBook:
         writer: Writer,
         *,
         seen: Callable[[dict[str, Any]], DecisionObject | None],
+        renewed: Renewed,
     ) -> None:
         self._client = client
         self._writer = writer
         self._seen = seen
+        self._renewed = renewed
 
     async def open(self, decision: Decision, verdict: Verdict, *, at: float) -> DecisionObject:
         """Create the object and its first phase. Repeating after a crash finds what was made.
@@ -122,9 +128,10 @@ class DecisionBook:
             written = await self._client.get(ref)
             if written is None or not _stands(status, written):
                 raise
+            return self._seen(written) or DecisionObject.parse(written)
         if written is None:
             return found
-        return self._seen(written) or DecisionObject.parse(written)
+        return self._renewed(DECISION, found, status, written)
 
 
 def _stands(status: Mapping[str, Any], written: Mapping[str, Any]) -> bool:

@@ -5,7 +5,7 @@ import math
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeGuard
 
 import structlog
 
@@ -63,6 +63,7 @@ class Keepsakes:
     Args:
         seen: takes each ModelDeployment and RoutingPolicy as it was written: the status of the
             same cycle is guarded by its new resourceVersion.
+        renewed: takes one whose metadata alone was written, with the object's metadata since.
         known: a ModelDeployment or RoutingPolicy as it is known already. What is written by it
             is guarded by its resourceVersion; where it is out of date, it is read and tried again.
         patches_deployments: whether the rights cover Deployments of a namespace themselves; where
@@ -77,6 +78,7 @@ class Keepsakes:
         notifier: Notifier,
         *,
         seen: Callable[[Kind, Mapping[str, Any]], object],
+        renewed: Callable[[Kind, Subject, Mapping[str, Any]], object],
         known: Callable[[ObjectKey], Subject | None] = lambda _: None,
         patches_deployments: Callable[[str], bool] = lambda _: True,
         monotonic: Callable[[], float] = time.monotonic,
@@ -86,6 +88,7 @@ class Keepsakes:
         self._events = events
         self._notifier = notifier
         self._seen = seen
+        self._renewed = renewed
         self._known = known
         self._patches_deployments = patches_deployments
         self._monotonic = monotonic
@@ -260,21 +263,22 @@ class Keepsakes:
 
     async def _patch(self, ref: Ref, operations: list[Operation]) -> None:
         if operations:
-            self._note(ref, await self._writer.patch_json(ref, operations))
+            written = await self._writer.patch_json(ref, operations)
+            if ref.kind in SUBJECT_KINDS and _stays(written):
+                self._seen(ref.kind, written)
 
     async def _merge(self, ref: Ref, found: Subject, metadata: Mapping[str, Any]) -> None:
         uid, version = found.metadata.uid, found.metadata.resource_version
         written = await self._writer.patch_metadata(
             ref, metadata, uid=uid, resource_version=version
         )
-        self._note(ref, written)
+        if _stays(written):
+            self._renewed(ref.kind, found, written)
 
-    def _note(self, ref: Ref, written: Mapping[str, Any] | None) -> None:
-        # One that goes may be gone by now: its event was later than this answer, or earlier.
-        if not written or written["metadata"].get(_GOING):
-            return
-        if ref.kind in SUBJECT_KINDS:
-            self._seen(ref.kind, written)
+
+def _stays(written: Mapping[str, Any] | None) -> TypeGuard[Mapping[str, Any]]:
+    """Not of one that goes: it may be gone by now, its event earlier than this answer, or later."""
+    return written is not None and not written["metadata"].get(_GOING)
 
 
 def _news(known: Subject, text: str) -> dict[str, Any]:

@@ -161,6 +161,9 @@ class Writer:
             status: the whole status; a field that `found` has and this lacks is removed.
             found: the object as read; its uid and resourceVersion guard the write.
 
+        Returns:
+            The object's metadata as the write left it.
+
         Raises:
             ValueError: the object is not of AURORA's group.
         """
@@ -171,7 +174,9 @@ class Writer:
         patch = _merge_patch(before, status)
         timeout = await self._pass(ref.kind)
         body = {"metadata": _guard(found), "status": patch}
-        return await self._client.patch_merge(ref, body, subresource="status", timeout_s=timeout)
+        return await self._client.patch_merge(
+            ref, body, subresource="status", timeout_s=timeout, metadata_only=True
+        )
 
     async def patch_metadata(
         self, ref: Ref, metadata: Mapping[str, Any], *, uid: str, resource_version: str
@@ -184,6 +189,9 @@ class Writer:
             uid: of the object as it is known.
             resource_version: of the object as it is known; what was written since is a conflict.
 
+        Returns:
+            The object's metadata as the write left it.
+
         Raises:
             ConflictError: the object is another one, or was written since.
             ValueError: the object is not of AURORA's group, or nothing would be guarded.
@@ -195,7 +203,7 @@ class Writer:
         guard = {"uid": uid, "resourceVersion": resource_version}
         timeout = await self._pass(ref.kind)
         return await self._client.patch_merge(
-            ref, {"metadata": {**metadata, **guard}}, timeout_s=timeout
+            ref, {"metadata": {**metadata, **guard}}, timeout_s=timeout, metadata_only=True
         )
 
     async def _pass(self, kind: Kind) -> float:

@@ -55,6 +55,11 @@ class Reader(Generic[Resource]):
             self.malformed[key] = str(error)
             return None
 
+    def with_metadata(self, found: Resource, answer: Mapping[str, Any]) -> Resource:
+        """An object as it is after its metadata was written, and nothing else of it."""
+        metadata = type(found.metadata).model_validate(_without_copy(answer)["metadata"])
+        return self._lean(found.model_copy(update={"metadata": self._lean(metadata)}))
+
     def with_status(self, found: Resource, status: Part, version: str) -> Resource:
         """An object as it is after its status was written, and nothing else of it."""
         metadata = found.metadata.model_copy(update={"resource_version": version})

@@ -6,7 +6,7 @@ kept. Nothing is decided before `synced`: every kind was listed at least once.
 
 import time
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from aurora.kube import kinds
 from aurora.kube.kinds import Kind
@@ -23,6 +23,8 @@ from aurora.resources import Approval, DecisionObject, ModelDeployment, RoutingP
 from aurora.resources.names import CONTROL_CONFIGMAP
 
 __all__ = ["Fleet"]
+
+Written = TypeVar("Written", bound=ModelDeployment | RoutingPolicy | DecisionObject)
 
 
 class Fleet:
@@ -51,6 +53,11 @@ class Fleet:
         self._read_policies = Reader(RoutingPolicy)
         self._read_decisions = Reader(DecisionObject)
         self._read_approvals = Reader(Approval)
+        self._readers: dict[Kind, Reader[Any]] = {
+            kinds.MODEL_DEPLOYMENT: self._read_models,
+            kinds.ROUTING_POLICY: self._read_policies,
+            kinds.DECISION: self._read_decisions,
+        }
         self._labels = LabelPool()
 
         self._make_shelves()
@@ -145,12 +152,8 @@ class Fleet:
         return found if same else None
 
     def written_status(
-        self,
-        kind: Kind,
-        found: ModelDeployment | RoutingPolicy,
-        status: Mapping[str, Any],
-        answer: Mapping[str, Any],
-    ) -> None:
+        self, kind: Kind, found: Written, status: Mapping[str, Any], answer: Mapping[str, Any]
+    ) -> Written:
         """Take a status that was put on an object, of which nothing else has changed.
 
         Args:
@@ -158,12 +161,21 @@ class Fleet:
             found: the object that the write was guarded by.
             status: what was written.
             answer: the object's metadata after the write.
+
+        Returns:
+            The object as it was after the write, even where a newer one is known.
         """
-        reader: Reader[Any] = self._read_models
-        if kind == kinds.ROUTING_POLICY:
-            reader = self._read_policies
         seen, written = listed(answer), type(found.status).model_validate(status)
-        self._shelves[kind].renew(seen, reader.with_status(found, written, seen.version))
+        after: Written = self._readers[kind].with_status(found, written, seen.version)
+        self._shelves[kind].renew(seen, after)
+        return after
+
+    def written_metadata(self, kind: Kind, found: Written, answer: Mapping[str, Any]) -> None:
+        """Take metadata that was written to an object, unless its spec is not known yet."""
+        seen, shelf = listed(answer), self._shelves[kind]
+        known = shelf.get(seen.key)
+        if known is not None and known.metadata.generation == found.metadata.generation:
+            shelf.renew(seen, self._readers[kind].with_metadata(found, answer))
 
     def size(self, kind: Kind) -> int:
         return len(self._shelves[kind])

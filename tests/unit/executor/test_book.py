@@ -11,6 +11,7 @@ from aurora.executor.book import DecisionBook
 from aurora.kube.control import ControlSwitch
 from aurora.kube.kinds import CONFIG_MAP, DECISION
 from aurora.kube.writer import Writer
+from aurora.observe.fleet import Fleet
 from aurora.resources import ConditionType
 from aurora.resources.vocabulary import ConditionStatus, Phase, Risk, Tier
 from tests.support.builders import NOW
@@ -36,7 +37,9 @@ def cluster() -> FakeCluster:
 
 def book_of(cluster: Any) -> DecisionBook:
     switch = ControlSwitch(cluster, namespace="aurora-system")
-    return DecisionBook(cluster, Writer(cluster, fence=Fence(), switch=switch), seen=lambda _: None)
+    fleet = Fleet(control_namespace="aurora-system")
+    writer = Writer(cluster, fence=Fence(), switch=switch)
+    return DecisionBook(cluster, writer, seen=lambda _: None, renewed=fleet.written_status)
 
 
 async def test_an_object_and_its_first_phase(cluster: FakeCluster) -> None:

@@ -72,6 +72,7 @@ class Rig:
             EventRecorder(client, fence=Fence(), instance="test"),
             Nobody(),
             seen=lambda kind, body: self.fleet.apply_event(kind, "MODIFIED", body),
+            renewed=self.fleet.written_metadata,
             known=self.fleet.subject,
         )
         images = CacheImages("nginx", None)

@@ -18,7 +18,9 @@ from aurora.kube.kinds import (
 )
 from aurora.observe.facts import ObjectKey, WorkloadKey
 from aurora.observe.fleet import Fleet
+from aurora.observe.projections import LAST_APPLIED
 from aurora.observe.shelf import REMEMBERED_DELETIONS
+from aurora.resources import ModelDeployment
 from tests.support import objects
 from tests.support.hostile import JSON
 
@@ -110,6 +112,35 @@ class TestWrittenStatus:
         answer = {"metadata": self.seen(9)["metadata"]}
         found.written_status(MODEL_DEPLOYMENT, known, self.STATUS, answer)
         assert found.models.get(KEY) is None
+
+
+class TestWrittenMetadata:
+    def seen(self, spec: int, at: int, **metadata: Any) -> dict[str, Any]:
+        told = {"uid": "u", "generation": spec, "resourceVersion": str(at)}
+        return objects.model("llama", metadata={**told, **metadata})
+
+    def answer(self) -> dict[str, Any]:
+        kept = {"team": "a", LAST_APPLIED: "{}"}
+        return self.seen(1, 7, annotations=kept, finalizers=["aurora.dev/restore"])
+
+    def test_it_is_what_a_watch_would_have_shown(self) -> None:
+        watched, told = fleet(MODEL_DEPLOYMENT), fleet(MODEL_DEPLOYMENT)
+        told.apply_event(MODEL_DEPLOYMENT, "ADDED", self.seen(1, 5))
+        known = told.models.get(KEY)
+        assert known is not None
+        answer = {"metadata": self.answer()["metadata"]}
+        told.written_metadata(MODEL_DEPLOYMENT, known, answer)
+        watched.apply_event(MODEL_DEPLOYMENT, "ADDED", self.answer())
+        assert told.models.get(KEY) == watched.models.get(KEY)
+
+    def test_it_waits_for_a_spec_that_is_not_known(self) -> None:
+        told = fleet(MODEL_DEPLOYMENT)
+        told.apply_event(MODEL_DEPLOYMENT, "ADDED", self.seen(1, 5))
+        read = ModelDeployment.parse(self.seen(2, 6))
+        told.written_metadata(MODEL_DEPLOYMENT, read, self.answer())
+        known = told.models.get(KEY)
+        assert known is not None
+        assert known.metadata.resource_version == "5"
 
 
 class TestOrder:
