@@ -2,7 +2,7 @@
 
 import math
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, NamedTuple
@@ -12,7 +12,7 @@ from aurora.observe.parsing import Pieces, rows_of
 from aurora.observe.queries.fleet import AT, COPIES, NAME, PODS, PRESETS, signal_tag
 from aurora.observe.queries.preset import Batch, Preset, Source
 from aurora.observe.queries.settings import LabelNames, MetricsSettings
-from aurora.observe.rows import Row, plain_rows
+from aurora.observe.rows import Row, numbers_of, plain_rows
 
 __all__ = ["Facet", "Table", "Tags", "add_answer", "facet_of"]
 
@@ -82,10 +82,11 @@ def _add_pieces(table: Table, rows: Pieces, kinds: tuple[LabelNames, ...]) -> No
     _add_rows(table, rows.tail, kinds, by_pod=False)
 
 
-def _add_plain(table: Table, rows: Iterable[Row]) -> None:
-    """As `_add_rows`, at two thirds of its time."""
+def _add_plain(table: Table, rows: Sequence[Row]) -> None:
+    """As `_add_rows`, at half of its time."""
     workloads, last_time, last_tag = table.workloads, "", ""
-    for namespace, tag, workload, time, number in rows:
+    numbers = numbers_of([row[4] for row in rows])
+    for (namespace, tag, workload, time, _), number in zip(rows, numbers, strict=True):
         if time != last_time:
             last_time, at = time, float(time)
             table.evaluated_at = max(at, table.evaluated_at or at)
@@ -98,7 +99,7 @@ def _add_plain(table: Table, rows: Iterable[Row]) -> None:
             tags = workloads[namespace, workload] = {}
         if last_tag in tags:
             table.doubled.add((namespace, workload, tag))
-        tags[last_tag] = float(number)
+        tags[last_tag] = number
 
 
 def _add_rows(

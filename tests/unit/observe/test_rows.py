@@ -5,14 +5,14 @@ from typing import Any
 from unittest.mock import patch
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from aurora.observe import parsing
 from aurora.observe.answers import QueryAnswer
 from aurora.observe.parsing import Pieces, parsed_answer
 from aurora.observe.queries.settings import LabelNames, MetricsSettings
-from aurora.observe.rows import plain_rows
+from aurora.observe.rows import numbers_of, plain_rows
 from aurora.observe.table import Table, add_answer
 
 SETTINGS = MetricsSettings(gpu_labels=LabelNames(namespace="exported_namespace"))
@@ -75,6 +75,25 @@ def test_rows_as_prometheus_writes_them_need_no_parser() -> None:
     assert found == [
         ("n", "vllm:ttftP95", workload, "1800000000.123", "0.5") for workload in ("a", "", "b")
     ]
+
+
+digits = st.text("-+.0123456789eENaIinf", max_size=6)
+written = digits | st.floats().map(repr) | st.sampled_from(["+Inf", "-Inf", "NaN", "12", "1e400"])
+
+
+@given(st.lists(written, max_size=5))
+@example(["1", "1.5", "NaN"])
+@example(["1e-7", "-Infinity", "007"])
+def test_numbers_are_read_as_float_reads_each(texts: list[str]) -> None:
+    try:
+        expected = [float(text) for text in texts]
+    except ValueError:
+        with pytest.raises(ValueError, match="could not convert"):
+            numbers_of(texts)
+        return
+    found = numbers_of(texts)
+    assert all(type(one) is float for one in found)
+    assert [repr(one + 0.0) for one in found] == [repr(one + 0.0) for one in expected]  # -0 is 0
 
 
 def test_a_namespace_may_have_another_label() -> None:
