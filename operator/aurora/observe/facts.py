@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from aurora.values import quick
+
 __all__ = [
     "AutoscalerFacts",
     "ControlFacts",
@@ -160,6 +162,7 @@ class ServiceFacts:
     annotations: Mapping[str, str] = field(default_factory=dict)
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class EndpointFacts:
     """Endpoints of a Service over all of its EndpointSlices.

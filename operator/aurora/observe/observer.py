@@ -1,7 +1,6 @@
 """One FleetSnapshot per cycle: the watches' facts and the metrics, put together."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Protocol
 
 from aurora.observe.backend_metrics import with_backend_readings, with_backends_wanted
@@ -13,6 +12,7 @@ from aurora.observe.sample import Signal
 from aurora.observe.served import PodIndex, ServedNames, own_workload, with_names
 from aurora.observe.snapshot import FleetSnapshot, ModelObservation
 from aurora.observe.view import Key, MetricsView, Wanted
+from aurora.values import changed
 
 __all__ = ["Observer"]
 
@@ -84,7 +84,7 @@ class Observer:
         models = {key: _merged(one, metrics, served_by[key]) for key, one in cluster.models.items()}
         models = self._served.told(models, behind, metrics)
         for key in in_fallback & models.keys():
-            models[key] = replace(models[key], probe=await self._prober.probe(models[key]))
+            models[key] = changed(models[key], probe=await self._prober.probe(models[key]))
         models = {key: _told(one, models, metrics) for key, one in subjects.items()}
         return self._snapshot(at, cluster, models, metrics)
 
@@ -141,9 +141,9 @@ def _told(
     if one.routing is not None:
         return with_backend_readings(one, metrics)
     read = models[one.key]
-    return replace(read, neighbours=one.neighbours) if one.neighbours else read
+    return changed(read, neighbours=one.neighbours) if one.neighbours else read
 
 
 def _merged(one: ModelObservation, metrics: MetricsView, key: Key) -> ModelObservation:
     found = metrics.workloads[key]
-    return replace(one, signals=found.signals, queries=found.queries, pod_readings=found.pods)
+    return changed(one, signals=found.signals, queries=found.queries, pod_readings=found.pods)

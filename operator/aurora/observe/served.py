@@ -1,11 +1,11 @@
 """Which workloads answer a model's callers, and under which names they serve."""
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import replace
 
 from aurora.observe.facts import ObjectKey, PodFacts
 from aurora.observe.snapshot import ModelObservation
 from aurora.observe.view import Key, MetricsView, Wanted
+from aurora.values import changed
 
 __all__ = ["PodIndex", "ServedNames", "own_workload", "with_names"]
 
@@ -53,7 +53,7 @@ def with_names(
         for key in (own_workload(one), fallback):
             if one.model.spec.fallback is not None and key is not None:
                 known = asked.get(key) or Wanted(one.model.spec.engine.value, frozenset())
-                asked[key] = replace(known, names=True)
+                asked[key] = changed(known, names=True)
     return asked
 
 
@@ -90,7 +90,7 @@ class ServedNames:
             names = _names(metrics, own) or self._known.get(identity, frozenset())
             if names:
                 known[identity] = names
-            found[key] = replace(
+            found[key] = changed(
                 one, model_names=names, fallback_model_names=_names(metrics, spare)
             )
         self._known = known

@@ -20,6 +20,7 @@ from aurora.observe.facts import (
 from aurora.observe.sample import Gap, Missing, Reading, Signal
 from aurora.observe.subjects import policy_key
 from aurora.resources import Approval, DecisionObject, ModelDeployment
+from aurora.values import quick
 
 __all__ = ["FleetSnapshot", "ModelObservation", "PodReading", "SourceFacts"]
 
@@ -47,6 +48,7 @@ class PodReading:
     server_error_ratio: Reading
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class ModelObservation:
     """Everything one model is decided on. `signals` has an entry for each signal asked for."""

@@ -9,6 +9,7 @@ from aurora.observe.queries.preset import Source
 from aurora.observe.queries.settings import MetricsSettings
 from aurora.observe.sample import Reading, Signal
 from aurora.observe.snapshot import PodReading, SourceFacts
+from aurora.values import quick
 
 __all__ = [
     "Key",
@@ -36,6 +37,7 @@ _ELSEWHERE: Mapping[Signal, Source] = {
 _CALLERS = frozenset({Signal.LATENCY_P95, Signal.LATENCY_MEAN})
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """What a cycle wants to know of one workload.
@@ -107,6 +109,7 @@ def chosen(choice: tuple[tuple[frozenset[Signal], Source], ...]) -> Mapping[Sign
     return {signal: source for group, source in choice for signal in group}
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class WorkloadReadings:
     """What was read of one workload.

@@ -13,6 +13,7 @@ from aurora.planner.routing.past import BackendPast
 from aurora.resources.modeldeployment import ModelDeploymentSpec
 from aurora.state.curve import place_of
 from aurora.state.system_state import SystemState
+from aurora.values import quick
 
 __all__ = ["Doubt", "PlanInput", "confidence_from", "evidence_of", "less"]
 
@@ -63,6 +64,7 @@ SEEN_WINDOWS: Final = 3.0
 """Windows at a load, or above it, from which on it counts as served before."""
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class PlanInput:
     """One model in one cycle.

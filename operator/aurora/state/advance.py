@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final
 
 from aurora.observe.sample import Gap, Missing, Reading, Sample, Signal
@@ -26,6 +26,7 @@ from aurora.state.saturation import Saturation, latency_objectives, saturation_o
 from aurora.state.summary import endpoint_state, pod_state, replicas_of
 from aurora.state.system_state import Load, SystemState
 from aurora.state.turns import is_turn, phase_of
+from aurora.values import changed, quick
 
 __all__ = ["Learning", "advance"]
 
@@ -41,6 +42,7 @@ MAX_ERROR_RATIO: Final = 0.05
 """With more failures than this, latencies say how fast the server fails, not what it carries."""
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Learning:
     """What may be learned from this cycle.
@@ -54,6 +56,7 @@ class Learning:
     capacity: bool = True
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class _Cycle:
     """One observation as the learning steps see it."""
@@ -89,7 +92,7 @@ def advance(
     objectives = latency_objectives(observation.model.spec.objectives)
     queued_since = waiting_since(memory.queued_since, readings.get(Signal.WAITING), at)
     saturation = saturation_of(readings, objectives, queued_since=queued_since, at=at)
-    memory = replace(
+    memory = changed(
         memory,
         **(_learned(memory, cycle, learning) if cycle.fresh else {}),
         at=at,
@@ -130,13 +133,13 @@ def _prepared(
     unit = capacity_unit(capacity, readings)
     if unit is not capacity.unit:
         capacity, work, cost = capacity.in_unit(unit), Series(), None
-        memory = replace(memory, history=History(), peak_load=0.0)
+        memory = changed(memory, history=History(), peak_load=0.0)
     target = observation.target
     if target is not None and target.template_hash != capacity.template_hash:
         capacity = capacity.for_template(target.template_hash)
     if capacity is memory.capacity:
         return memory
-    return replace(memory, capacity=capacity, work=work, work_per_request=cost)
+    return changed(memory, capacity=capacity, work=work, work_per_request=cost)
 
 
 def _cycle(

@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 from aurora.state.daytime import DAY_S, hour_and_day
 from aurora.state.packed import Hours, Packed
 from aurora.state.turns import is_turn
+from aurora.values import quick
 
 __all__ = ["Baseline", "BaselineMemory", "HourLevel"]
 
@@ -79,6 +80,7 @@ class Baseline:
         return value / self.median
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class BaselineMemory:
     """Values taken at intervals, with their times, and a level for each hour of the day (UTC)."""

@@ -10,6 +10,7 @@ from aurora.observe.sample import Signal
 from aurora.state.curve import Curve, fit, learn, levels, total_weight
 from aurora.state.interval import Interval, log_interval, normal_quantile
 from aurora.state.points import Knots
+from aurora.values import changed, quick
 
 __all__ = ["Bound", "CapacityModel", "Estimate", "LoadUnit", "Sustainable", "Unidentified"]
 
@@ -43,6 +44,7 @@ class Bound(StrEnum):
     """The objective still held at the highest load seen, and where it ends is not known."""
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Sustainable:
     """The load per replica that keeps every objective.
@@ -75,6 +77,7 @@ class Estimate(NamedTuple):
     error: float
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class CapacityModel:
     """Latency against load per ready replica, for each latency signal, of one pod template.
@@ -189,7 +192,7 @@ class CapacityModel:
                 found.append(Sustainable(load, self.unit, signal, answer[1]))
         if not found:
             return Unidentified("; ".join(unjudged.values()) or "no latency objective is set")
-        return replace(min(found, key=lambda s: s.load), unjudged=unjudged)
+        return changed(min(found, key=lambda s: s.load), unjudged=unjudged)
 
     def carries(
         self,

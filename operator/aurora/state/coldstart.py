@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from aurora.observe.facts import PodFacts
+from aurora.values import changed, quick
 
 __all__ = ["ColdStart", "ColdStartMemory", "newest_template", "observe_pods"]
 
@@ -19,6 +20,7 @@ LONGEST_START_S: Final = 3600.0
 """Longer is a pod that became ready again, or a clock that is wrong, not a start."""
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class ColdStart:
     """Seconds from the creation of a pod until it is ready.
@@ -53,7 +55,7 @@ class ColdStartMemory:
         if count < MIN_STARTS:
             if count == self.assumed.starts and not self.assumed.measured:
                 return self.assumed
-            return replace(self.assumed, starts=count, measured=False)
+            return changed(self.assumed, starts=count, measured=False)
         total = sorted(s for s, _ in self.starts)
         pending = sorted(p for _, p in self.starts if p is not None)
         return ColdStart(

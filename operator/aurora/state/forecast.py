@@ -16,6 +16,7 @@ from aurora.state.daytime import DAY_S, HOUR_S, hour_and_day
 from aurora.state.interval import normal_quantile, tails
 from aurora.state.packed import Hours, Numbers, Packed
 from aurora.state.turns import is_turn
+from aurora.values import quick
 
 __all__ = ["Forecast", "HourLoad", "Series", "SlopeTrust", "Track"]
 
@@ -117,6 +118,7 @@ UNTRIED: Final = SlopeTrust()
 NO_ERRORS: Final = (Numbers(), Numbers(), Numbers())
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Forecast:
     """Load at a time ahead, in the unit of the series.
@@ -137,6 +139,7 @@ class Forecast:
     seasonal: bool
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Series:
     """What is remembered of one load. `errors` has numbers for each of `HORIZONS_S`."""

@@ -23,6 +23,7 @@ from aurora.state.forecast import Series
 from aurora.state.history import History
 from aurora.state.routing_memory import RoutingMemory
 from aurora.state.sealed import opened, sealed
+from aurora.values import quick
 
 __all__ = ["MEMORY_VERSION", "ModelMemory", "compacted"]
 
@@ -31,6 +32,7 @@ _BY_ROWS: Final = 1
 """Number by number, and without what is fitted."""
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class ModelMemory:
     """Everything that `advance` carries from one cycle to the next.

@@ -6,12 +6,14 @@ from typing import Final
 
 from aurora.observe.sample import Reading, Sample, Signal
 from aurora.resources.serving import Objectives
+from aurora.values import quick
 
 __all__ = ["Saturation", "latency_objectives", "saturation_of", "waiting_since"]
 
 RESOURCES: Final = (Signal.CPU_RATIO, Signal.MEMORY_RATIO, Signal.GPU_RATIO)
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Saturation:
     """Signs of saturation; None where there is no number to say it with.

@@ -14,6 +14,7 @@ from aurora.state.history import LATENCIES, History, values_of
 from aurora.state.memory import ModelMemory
 from aurora.state.saturation import Saturation
 from aurora.state.trend import Trend, trend_of
+from aurora.values import quick
 
 __all__ = ["EndpointState", "Load", "PodState", "Replicas", "SystemState"]
 
@@ -23,6 +24,7 @@ def _not_asked(signal: Signal) -> Missing:
     return Missing(Gap.NO_DATA, f"{signal} was not asked for")
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Replicas:
     """Counts of the target's replicas; None where the object was not found.
@@ -42,6 +44,7 @@ class Replicas:
     desired: int | None = None
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class PodState:
     """Counts and ages (seconds) of the target's pods.
@@ -62,6 +65,7 @@ class PodState:
     why: str = ""
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class EndpointState:
     """Ready endpoints of a Service; `not_ready_for_s` is 0 while there is one."""
@@ -71,6 +75,7 @@ class EndpointState:
     not_ready_for_s: float
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Load:
     """The load of the whole workload; None where it could not be told.
@@ -92,6 +97,7 @@ class Load:
     partial: bool = False
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class SystemState:
     """One model at one moment.
