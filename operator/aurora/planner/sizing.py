@@ -101,15 +101,25 @@ def size_up(given: PlanInput) -> Sizing | None:
 
 def enough(given: PlanInput, replicas: int) -> bool:
     """Whether `size_up` surely asks for no more than these replicas; False says nothing."""
-    state = given.state
+    state, ahead = given.state, horizon_s(given)
     if state.load.work is None or replicas < 1:
         return False
-    forecast = state.forecast(horizon_s(given), UP_PROBABILITY)
-    if forecast is None:
-        return False
-    demand = max(forecast.high, state.load.demand or 0.0)
+    highest = state.memory.work.highest(state.at, ahead)  # most are as far from their limits
+    if highest is not None and _carried(given, highest, replicas):
+        return True
+    forecast = state.forecast(ahead, UP_PROBABILITY)
+    return forecast is not None and _carried(given, forecast.high, replicas)
+
+
+def _carried(given: PlanInput, high: float, replicas: int) -> bool:
+    state, ratio = given.state, given.state.saturation.slo_ratio
     return state.capacity.carries(
-        state.objectives, demand / replicas, headroom=HEADROOM, probability=CURVE_PROBABILITY
+        state.objectives,
+        max(high, state.load.demand or 0.0) / replicas,
+        headroom=HEADROOM,
+        probability=CURVE_PROBABILITY,
+        # Beyond a load that is only known to be served, more are asked for by the ratio alone.
+        beyond_known=ratio is None or ratio <= 1.0,
     )
 
 

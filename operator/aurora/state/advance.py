@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from aurora.observe.sample import Gap, Missing, Reading, Sample, Signal
+from aurora.observe.sample import Reading, Sample, Signal, value_of
 from aurora.observe.snapshot import ModelObservation
 from aurora.state.baseline import BaselineMemory
 from aurora.state.capacity import CapacityModel
@@ -22,6 +22,7 @@ from aurora.state.history import (
 )
 from aurora.state.load import capacity_unit, in_flight, load_of, peak_load
 from aurora.state.memory import ModelMemory
+from aurora.state.plausible import Seen, looked_through
 from aurora.state.saturation import Saturation, latency_objectives, saturation_of, waiting_since
 from aurora.state.summary import endpoint_state, pod_state, replicas_of
 from aurora.state.system_state import Load, SystemState
@@ -30,8 +31,6 @@ from aurora.values import changed, quick
 
 __all__ = ["Learning", "advance"]
 
-PLAUSIBLE: Final = 1e12
-"""A larger number is a broken exporter, whatever the unit."""
 FULL_WEIGHT_SAMPLES: Final = 50.0
 """Requests in a window from which on its percentile counts as a whole reading."""
 MIN_LATENCY_S: Final = 1e-6
@@ -86,7 +85,8 @@ def advance(
         at: wall clock, seconds since the epoch.
         learning: what is known to be disturbed and must not be learned from.
     """
-    readings = _plausible(observation.signals)
+    seen = looked_through(observation.signals, observation.model.spec.metrics.min_samples)
+    readings = seen.readings
     memory = _prepared(memory, observation, readings)
     cycle = _cycle(memory, observation, readings, at)
     objectives = latency_objectives(observation.model.spec.objectives)
@@ -106,23 +106,7 @@ def advance(
         ),
         history=appended(memory.history, _moment(cycle)),
     )
-    return memory, _state(memory, observation, cycle, objectives, saturation)
-
-
-def _plausible(signals: Mapping[Signal, Reading]) -> Mapping[Signal, Reading]:
-    """The readings themselves, unless one is no measurement or there is no rate."""
-    wrong = {
-        signal: Missing(Gap.NOT_FINITE, f"{reading.value} is no measurement")
-        for signal, reading in signals.items()
-        # Written so that NaN is caught as well.
-        if isinstance(reading, Sample) and not -PLAUSIBLE <= reading.value <= PLAUSIBLE
-    }
-    if Signal.REQUEST_RATE not in signals:
-        wrong[Signal.REQUEST_RATE] = _NOT_ASKED
-    return {**signals, **wrong} if wrong else signals
-
-
-_NOT_ASKED: Final = Missing(Gap.NO_DATA, "requestRate was not asked for")
+    return memory, _state(memory, observation, cycle, seen, (objectives, saturation))
 
 
 def _prepared(
@@ -165,8 +149,9 @@ def _settled(memory: ModelMemory, observation: ModelObservation, ready: int, aft
     target = observation.target
     if target is None or ready < 1 or target.updated_replicas < ready:
         return False
-    if any(p.ready and p.ready_at is not None and p.ready_at > after for p in observation.pods):
-        return False
+    for pod in observation.pods:
+        if pod.ready and pod.ready_at is not None and pod.ready_at > after:
+            return False
     return replicas_settled(memory.history, ready, after)
 
 
@@ -214,12 +199,14 @@ def _capacity(
 def _baselines(
     memory: ModelMemory, cycle: _Cycle, measured: Mapping[Signal, tuple[float, float]]
 ) -> Mapping[Signal, BaselineMemory]:
-    known = memory.baselines
-    learned = {
-        s: known.get(s, _NO_BASELINE).learned(value, cycle.at, phase=cycle.phase)
-        for s, (value, _) in measured.items()
-    }
-    return {**known, **learned}
+    known, at, phase = memory.baselines, cycle.at, cycle.phase
+    learned = {}
+    for signal, (value, _) in measured.items():
+        old = known.get(signal)
+        new = (old or _NO_BASELINE).learned(value, at, phase=phase)
+        if new is not old:  # in three cycles of four nothing is learned
+            learned[signal] = new
+    return {**known, **learned} if learned else known
 
 
 _NO_BASELINE: Final = BaselineMemory()
@@ -260,15 +247,15 @@ def _below(capacity: CapacityModel, signal: Signal, load: float, value: float) -
 
 
 def _moment(cycle: _Cycle) -> Moment:
-    values = {s: r.value for s, r in cycle.readings.items() if isinstance(r, Sample)}
+    reading = cycle.readings.get
     return Moment(
-        at=cycle.at,
-        load=cycle.load.work,
-        ready=cycle.ready,
-        in_flight=in_flight(cycle.readings),
-        latencies=tuple([values.get(s) for s in LATENCIES]),
-        errors=values.get(Signal.SERVER_ERROR_RATIO),
-        hits=values.get(Signal.CACHE_HIT_RATIO),
+        cycle.at,
+        cycle.load.work,
+        cycle.ready,
+        in_flight(cycle.readings),
+        tuple([value_of(reading(signal)) for signal in LATENCIES]),
+        errors=value_of(reading(Signal.SERVER_ERROR_RATIO)),
+        hits=value_of(reading(Signal.CACHE_HIT_RATIO)),
     )
 
 
@@ -276,26 +263,25 @@ def _state(
     memory: ModelMemory,
     observation: ModelObservation,
     cycle: _Cycle,
-    objectives: Mapping[Signal, float],
-    saturation: Saturation,
+    seen: Seen,
+    judged: tuple[Mapping[Signal, float], Saturation],
 ) -> SystemState:
-    at, readings, target = cycle.at, cycle.readings, observation.target
-    samples = [(s, r) for s, r in readings.items() if isinstance(r, Sample)]
-    least = observation.model.spec.metrics.min_samples
+    at, target = cycle.at, observation.target
+    objectives, saturation = judged
     return SystemState(
         key=observation.key,
         at=at,
         replicas=replicas_of(target, observation.autoscalers),
         pods=pod_state(observation.pods, at),
         load=cycle.load,
-        readings=readings,
+        readings=seen.readings,
         objectives=objectives,
         saturation=saturation,
         memory=memory,
         service=endpoint_state(observation.endpoints, at),
         fallback=endpoint_state(observation.fallback_endpoints, at),
-        thin=frozenset(s for s, r in samples if r.samples is not None and r.samples < least),
-        partial=frozenset(s for s, r in samples if r.partial),
+        thin=seen.thin,
+        partial=seen.partial,
         armed=target.armed if target else False,
         settled=cycle.settled,
         template_hash=target.template_hash if target else "",

@@ -4,10 +4,10 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Final, NamedTuple
+from typing import Final
 
 from aurora.observe.sample import Signal
-from aurora.state.curve import Curve, fit, learn, levels, total_weight
+from aurora.state.curve import Curve, Estimate, fit, learn, levels, total_weight, weighs
 from aurora.state.interval import Interval, log_interval, normal_quantile
 from aurora.state.points import Knots
 from aurora.values import changed, quick
@@ -22,6 +22,7 @@ PRIOR_ERROR: Final = 0.5
 EXTRAPOLATION_FACTOR: Final = 2.0
 """A sustainable load is never claimed beyond twice the highest load seen."""
 
+_ROUNDED_UP: Final = 1.0 + 1e-9
 SEARCH_HALVINGS: Final = 12
 SEARCH_STEPS: Final = 2**SEARCH_HALVINGS
 
@@ -67,14 +68,6 @@ class Unidentified:
     """No load can be named yet; `reason` is a sentence for a person."""
 
     reason: str
-
-
-class Estimate(NamedTuple):
-    """Ln of a latency in seconds; spread of one reading around it; error of the curve itself."""
-
-    level: float
-    spread: float
-    error: float
 
 
 @quick
@@ -201,33 +194,38 @@ class CapacityModel:
         *,
         headroom: float = 0.1,
         probability: float = 0.6,
+        beyond_known: bool = False,
     ) -> bool:
         """Whether `sustainable_load_per_replica` surely names this load or a higher one.
 
         What most models of a fleet are asked in most cycles, at a tenth of the work: the load where
-        an objective ends is not searched for. False says nothing.
+        an objective ends is not searched for. False says nothing. With `beyond_known` a load counts
+        as carried as well where no curve judges it, or one that only tells the least (`AT_LEAST`).
         """
-        z, judged = normal_quantile(probability), False
-        needed = load / (1.0 - headroom) * (1.0 + 1e-9)  # rounding never makes it true
+        judged = beyond_known
+        needed = load / (1.0 - headroom) * _ROUNDED_UP  # rounding never makes it true
+        asked = (needed, normal_quantile(probability), beyond_known)
         for signal, objective in objectives.items():
             curve = self.curves.get(signal)
-            if curve is None or not curve.knots or total_weight(curve, self.at) < MIN_WINDOWS:
+            if curve is None or not curve.knots or not weighs(curve, self.at, MIN_WINDOWS):
                 continue  # unjudged
-            if not self._surely(signal, curve, (needed, objective, z)):
+            if not self._surely(signal, curve, objective, asked):
                 return False
             judged = True
         return judged
 
-    def _surely(self, signal: Signal, curve: Curve, asked: tuple[float, float, float]) -> bool:
+    def _surely(
+        self, signal: Signal, curve: Curve, objective: float, asked: tuple[float, float, bool]
+    ) -> bool:
         """Whether one objective is kept at a load; `_limit` finds up to where."""
-        needed, objective, z = asked
+        needed, z, beyond_known = asked
         goal = math.log(objective)
         seen, level, spread, error = curve.knots.flat[-Knots.WIDTH :]
         if level + z * math.hypot(spread, error) > goal:
             limit = self._limit(signal, objective, z)
             return not isinstance(limit, str) and limit[0] > needed
         if _shape(signal, curve, self.unit):
-            return False
+            return beyond_known and not needed / _ROUNDED_UP**2 <= seen <= needed
         beyond = needed + seen / SEARCH_STEPS
         return needed <= seen or (
             beyond <= EXTRAPOLATION_FACTOR * seen and _upper(curve, beyond, z) <= goal
@@ -235,9 +233,7 @@ class CapacityModel:
 
     def _limit(self, signal: Signal, objective: float, z: float) -> tuple[float, Bound] | str:
         curve = self.curves.get(signal)
-        if curve is None or not curve.knots:
-            return self.distrust(signal)
-        if total_weight(curve, self.at) < MIN_WINDOWS:
+        if curve is None or not curve.knots or not weighs(curve, self.at, MIN_WINDOWS):
             return self.distrust(signal)
         goal = math.log(objective)
         # From the top: what held at a load holds below it too, whatever was seen there by chance.

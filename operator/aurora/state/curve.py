@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 from aurora.state.points import Bin, Bins, Knots
 
-__all__ = ["Curve", "fit", "learn", "levels", "place_of", "total_weight"]
+__all__ = ["Curve", "Estimate", "fit", "learn", "levels", "place_of", "total_weight", "weighs"]
 
 BIN_RATIO: Final = 1.25
 MAX_BINS: Final = 24  # 24 ranges of 25 % span a factor of 200 in load
@@ -54,6 +54,14 @@ class Curve(NamedTuple):
     prior: Knots = Knots()
 
 
+class Estimate(NamedTuple):
+    """Ln of a latency in seconds; spread of one reading around it; error of the curve itself."""
+
+    level: float
+    spread: float
+    error: float
+
+
 def place_of(load: float) -> int:
     """Number of the range of load that a load (above 0) belongs to."""
     return math.floor(math.log(load) / _LOG_RATIO)
@@ -62,6 +70,17 @@ def place_of(load: float) -> int:
 def total_weight(curve: Curve, at: float) -> float:
     """Independent windows that the curve rests on, older ones faded."""
     return sum(_weights(curve.bins.flat, at))
+
+
+def weighs(curve: Curve, at: float, least: float) -> bool:
+    """Whether `total_weight` is so much at least; most curves tell by their first ranges."""
+    flat, total = curve.bins.flat, 0.0
+    for place in range(0, len(flat), _ROW):
+        seen, weight = flat[place + _AT], flat[place + _WEIGHT]
+        total += weight * math.exp(-_FADING * (at - seen)) if at > seen else weight
+        if total >= least:
+            return True
+    return False
 
 
 def learn(curve: Curve, *, load: float, latency: float, weight: float, at: float) -> Curve:

@@ -14,7 +14,8 @@ from typing import Final, NamedTuple
 
 from aurora.state.daytime import DAY_S, HOUR_S, hour_and_day
 from aurora.state.interval import normal_quantile, tails
-from aurora.state.packed import Hours, Numbers, Packed
+from aurora.state.packed import Hours, Numbers
+from aurora.state.tracks import DAMPING_S, SlopeTrust, Track, Tracks
 from aurora.state.turns import is_turn
 from aurora.values import quick
 
@@ -22,14 +23,11 @@ __all__ = ["Forecast", "HourLoad", "Series", "SlopeTrust", "Track"]
 
 LEVEL_TIME_S: Final = 10.0  # readings are rates over a window: smooth already
 SLOPE_TIME_S: Final = 180.0
-DAMPING_S: Final = 180.0  # a slope is believed for about this long
 TRACK_EVERY_S: Final = 15.0
 TRACKS: Final = 24
 TRACK_LATE_S: Final = 60.0
 LEARN_EVERY_S: Final = 60.0
 ERRORS: Final = 48
-TRUST_AFTER: Final = 4
-TRUST_KEPT: Final = 0.95  # a minute: half is forgotten in a quarter of an hour
 MIN_ERRORS: Final = 6
 HORIZONS_S: Final = (30.0, 120.0, 300.0)
 UNKNOWN_ERROR: Final = 0.25  # share of the level, while fewer errors than MIN_ERRORS are known
@@ -37,48 +35,6 @@ GONE_S: Final = 900.0
 SEASON_TIME_S: Final = 900.0  # horizon at which the hour of the day counts as much as the slope
 HOUR_GAIN_S: Final = 1200.0
 HOUR_FORGOTTEN_S: Final = 8 * DAY_S
-
-
-class Track(NamedTuple):
-    """Level (unit of the series) and slope (per second) as they were at a time."""
-
-    at: float
-    level: float
-    slope: float
-
-    def rise(self, horizon_s: float) -> float:
-        """What the slope adds until a horizon, damped."""
-        return self.slope * DAMPING_S * (1.0 - math.exp(-horizon_s / DAMPING_S))
-
-    def ahead(self, horizon_s: float, trust: float) -> float:
-        """The middle of the forecast, never below 0, with a share of the slope."""
-        return max(0.0, self.level + trust * self.rise(horizon_s))
-
-
-class SlopeTrust(NamedTuple):
-    """How much of the slope came true: regression of the rise that came on the rise forecast.
-
-    A ramp earns the slope its whole weight; in bursts a rise is followed by a fall, and the slope
-    loses it within minutes.
-    """
-
-    product: float = 0.0
-    square: float = 0.0
-    tries: int = 0
-
-    @property
-    def share(self) -> float:
-        """0 to 1; 1 until it was tried four times."""
-        if self.tries < TRUST_AFTER or self.square <= 0.0:
-            return 1.0
-        return min(max(self.product / self.square, 0.0), 1.0)
-
-    def learned(self, came: float, forecast: float) -> "SlopeTrust":
-        return SlopeTrust(
-            TRUST_KEPT * self.product + came * forecast,
-            TRUST_KEPT * self.square + forecast * forecast,
-            min(self.tries + 1, TRUST_AFTER),
-        )
 
 
 class HourLoad(NamedTuple):
@@ -100,18 +56,6 @@ class Hourly(Hours[HourLoad]):
     def _unpacked(numbers: "array[float]") -> HourLoad:
         mean, days, at = numbers
         return HourLoad(mean, int(days), at)
-
-
-class Tracks(Packed[Track]):
-    """Tracks, oldest first."""
-
-    __slots__ = ()
-    WIDTH = 3
-    ROWS = tuple[Track, ...]
-
-    @staticmethod
-    def _unpacked(numbers: "array[float]") -> Track:
-        return Track(*numbers)
 
 
 UNTRIED: Final = SlopeTrust()
@@ -191,14 +135,36 @@ class Series:
             return None
         ahead = horizon_s + max(0.0, at - now.at)
         season = self._season(now.at, at + horizon_s)
-        mean = now.ahead(ahead, self.trust.share)
-        if season is not None:
-            share = ahead / (ahead + SEASON_TIME_S)
-            mean += share * (max(0.0, now.level + season) - mean)
+        mean = self._middle(now, ahead, season)
         low, high, count = self._range(ahead, probability, now.level)
         return Forecast(
             mean, max(0.0, mean + low), mean + high, horizon_s, count, season is not None
         )
+
+    def highest(self, at: float, horizon_s: float) -> float | None:
+        """A load that no range of `forecast` passes, at a third of its work.
+
+        None where there is no forecast, or its range is assumed.
+        """
+        now = self.now
+        if now is None or at - now.at > GONE_S:
+            return None
+        known = zip(HORIZONS_S, self.errors, strict=True)
+        usable = [(h, max(e.flat)) for h, e in known if len(e.flat) >= MIN_ERRORS]
+        if not usable:
+            return None
+        ahead = horizon_s + max(0.0, at - now.at)
+        wider = max(1.0, math.sqrt(ahead / usable[-1][0]))
+        worst = wider * max([0.0, *[error for _, error in usable]])
+        season = self._season(now.at, at + horizon_s)
+        return (self._middle(now, ahead, season) + worst) * (1.0 + 1e-9)  # whatever is rounded
+
+    def _middle(self, now: Track, ahead: float, season: float | None) -> float:
+        mean = now.ahead(ahead, self.trust.share)
+        if season is None:
+            return mean
+        share = ahead / (ahead + SEASON_TIME_S)
+        return mean + share * (max(0.0, now.level + season) - mean)
 
     def _errors_with(self, value: float, at: float) -> tuple[Numbers, ...]:
         found = []

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from aurora.observe.sample import Reading, Sample, Signal
+from aurora.observe.sample import Reading, Sample, Signal, value_of
 from aurora.resources.serving import Objectives
 from aurora.values import quick
 
@@ -61,17 +61,25 @@ def saturation_of(
     at: float,
 ) -> Saturation:
     """Read the signs of saturation off one cycle's readings."""
-    values = {s: r.value for s, r in readings.items() if isinstance(r, Sample)}
-    used = max(((values[s], s) for s in RESOURCES if s in values), default=None)
-    missed = max(((values[s] / b, s) for s, b in objectives.items() if s in values), default=None)
+    used = _highest([(value_of(readings.get(s)), 1.0, s) for s in RESOURCES])
+    missed = _highest([(value_of(readings.get(s)), bound, s) for s, bound in objectives.items()])
     waiting = None
-    if Signal.WAITING in values:
+    if isinstance(readings.get(Signal.WAITING), Sample):
         waiting = 0.0 if queued_since is None else max(0.0, at - queued_since)
     return Saturation(
         waiting_for_s=waiting,
-        kv_cache_ratio=values.get(Signal.KV_CACHE_RATIO),
+        kv_cache_ratio=value_of(readings.get(Signal.KV_CACHE_RATIO)),
         resource=used[1] if used else None,
         resource_ratio=used[0] if used else None,
         slo_signal=missed[1] if missed else None,
         slo_ratio=missed[0] if missed else None,
     )
+
+
+def _highest(found: list[tuple[float | None, float, Signal]]) -> tuple[float, Signal] | None:
+    """The value that is the most times its bound, with its signal."""
+    highest = None
+    for value, bound, signal in found:
+        if value is not None and (highest is None or (value / bound, signal) > highest):
+            highest = (value / bound, signal)
+    return highest

@@ -28,6 +28,9 @@ def replicas_of(target: WorkloadFacts | None, autoscalers: tuple[AutoscalerFacts
 
 def pod_state(pods: Iterable[PodFacts], at: float) -> PodState:
     """Count the pods that are not on their way out."""
+    pods = tuple(pods)
+    if not [p for p in pods if not p.ready or p.deleting or p.crash_looping]:  # as nearly always
+        return PodState(len(pods), len(pods))
     alive = [p for p in pods if not p.deleting]
     pending = [p for p in alive if not p.ready and p.ready_at is None and not p.crash_looping]
     stuck = [p for p in pending if p.unschedulable]

@@ -100,6 +100,27 @@ def test_the_hour_of_the_day_counts_only_once_an_earlier_day_was_seen() -> None:
 
 
 @given(
+    loads=st.lists(st.floats(0.0, 1e6), min_size=1, max_size=80),
+    every=st.sampled_from([15.0, 30.0, 60.0]),
+    late=st.floats(0.0, 1000.0),
+    horizon=st.floats(0.0, 2000.0),
+    probability=st.sampled_from([0.1, 0.8, 0.95, 0.999]),
+)
+def test_no_range_passes_the_highest_load(
+    loads: list[float], every: float, late: float, horizon: float, probability: float
+) -> None:
+    series = Series()
+    for n, load in enumerate(loads):
+        series = series.learned(load, 1000.0 + every * n)
+    at = 1000.0 + every * (len(loads) - 1) + late
+    highest, found = series.highest(at, horizon), series.forecast(at, horizon, probability)
+    if highest is not None:
+        assert found is not None
+        assert found.errors > 0
+        assert found.high <= highest
+
+
+@given(
     st.lists(st.tuples(st.floats(0.0, 1e9), st.floats(0.0, 2000.0)), min_size=1, max_size=120),
     st.floats(0.0, 3600.0),
     st.floats(0.05, 0.99),

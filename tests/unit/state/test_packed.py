@@ -11,9 +11,9 @@ from pydantic import TypeAdapter
 
 from aurora.state.baseline import HourLevel, Recent
 from aurora.state.baseline import Hourly as HourlyLevels
-from aurora.state.forecast import Track, Tracks
 from aurora.state.history import LATENCIES, History, Moment, load_is_falling, replicas_settled
 from aurora.state.packed import Numbers
+from aurora.state.tracks import Track, Tracks
 
 NUMBERS = st.floats(allow_nan=False, allow_infinity=False, width=64)
 MAYBE = st.none() | NUMBERS

@@ -12,7 +12,8 @@ from aurora.observe.sample import Signal
 from aurora.planner.routing.given import RoutingInput
 from aurora.routing.reward import RewardWeights
 from aurora.routing.types import Outcome
-from aurora.state.advance import MIN_LOAD, PLAUSIBLE
+from aurora.state.advance import MIN_LOAD
+from aurora.state.plausible import PLAUSIBLE
 from aurora.state.routing_memory import Tally
 
 __all__ = ["LONGEST_MEAN_S", "Window", "windows"]
