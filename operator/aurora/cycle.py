@@ -37,7 +37,7 @@ from aurora.executor.statuses import Statuses, just_routed
 from aurora.memory.keeper import MemoryKeeper
 from aurora.observe.facts import ObjectKey
 from aurora.observe.observer import Observer
-from aurora.observe.sample import Missing
+from aurora.observe.sample import Gap, Missing
 from aurora.observe.snapshot import FleetSnapshot
 from aurora.planner.routing.learned import state_document
 from aurora.resources import DecisionObject
@@ -274,14 +274,14 @@ class Cycle:
         telemetry.models.set(len(snapshot.models))
         telemetry.queries.set(snapshot.source.queries)
         telemetry.in_flight.set(sum(1 for entry in self.ledger if entry.in_flight))
-        counts: dict[str, int] = {}
+        counts: dict[Gap, int] = {}
         for state in states.values():
             for reading in state.readings.values():
                 if isinstance(reading, Missing):
-                    counts[reading.gap.value] = counts.get(reading.gap.value, 0) + 1
+                    counts[reading.gap] = counts.get(reading.gap, 0) + 1
         telemetry.missing.clear()
         for reason, count in counts.items():
-            telemetry.missing.labels(reason).set(count)
+            telemetry.missing.labels(reason.value).set(count)
 
     @contextmanager
     def _timed(self, stage: str) -> Iterator[None]:

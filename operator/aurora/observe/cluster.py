@@ -1,7 +1,9 @@
 """The fleet, put together per model: everything that is decided on but the metrics."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from operator import attrgetter
+from typing import Final
 
 from aurora.kube.kinds import NODE
 from aurora.observe.facts import (
@@ -91,12 +93,12 @@ def _observe(taken: _Round, key: ObjectKey, model: ModelDeployment) -> ModelObse
     service = ObjectKey(namespace, model.spec.service_ref.name)
     fallback = model.spec.fallback
     spare = ObjectKey(namespace, fallback.service_ref.name) if fallback else None
-    target_key = target_of(model)
-    target = _target(taken, model, target_key)
+    target_key, watched = target_of(model), _is_watched(model)
+    target = _target(taken, target_key) if watched else taken.others.get(target_key)
     pods = _pods(taken, target_key, target)
     return ModelObservation(
         model=model,
-        target=target if target is None or _is_watched(model) else _counted(target, pods),
+        target=target if target is None or watched else _counted(target, pods),
         autoscalers=_autoscalers(fleet, target_key),
         pods=pods,
         service=fleet.services.get(service),
@@ -104,7 +106,7 @@ def _observe(taken: _Round, key: ObjectKey, model: ModelDeployment) -> ModelObse
         fallback_service=fleet.services.get(spare) if spare else None,
         fallback_endpoints=fleet.endpoints.of(spare, at=at) if spare else None,
         route=_route(taken, model, service),
-        quotas=tuple(sorted(fleet.quotas.in_group(namespace), key=lambda quota: quota.key)),
+        quotas=tuple(sorted(fleet.quotas.in_group(namespace), key=_key_of)),
         rivals=_rivals(fleet, model, target_key),
         known_key=key,
     )
@@ -115,9 +117,7 @@ def _is_watched(model: ModelDeployment) -> bool:
     return target.kind in WATCHED_TARGETS and target.api_version == "apps/v1"
 
 
-def _target(taken: _Round, model: ModelDeployment, key: WorkloadKey) -> WorkloadFacts | None:
-    if not _is_watched(model):
-        return taken.others.get(key)
+def _target(taken: _Round, key: WorkloadKey) -> WorkloadFacts | None:
     fleet = taken.fleet
     shelf = fleet.deployments if key.kind == "Deployment" else fleet.stateful_sets
     return shelf.get(ObjectKey(key.namespace, key.name))
@@ -130,21 +130,27 @@ def _pods(taken: _Round, key: WorkloadKey, target: WorkloadFacts | None) -> tupl
     off a pod releases it from its workload.
     """
     selector = target.match_labels if target else {}
+    asked = selector.items()
     found = [
         pod
         for pod in _candidates(taken, key, selector)
-        if not pod.finished and selector.items() <= pod.labels.items()
+        if not pod.finished and asked <= pod.labels.items()
     ]
-    return tuple(sorted(found, key=lambda pod: pod.key))
+    if len(found) > 1:
+        found.sort(key=_key_of)
+    return tuple(found)
 
 
-def _candidates(taken: _Round, key: WorkloadKey, selector: Mapping[str, str]) -> Iterator[PodFacts]:
-    if key.kind in WATCHED_TARGETS:
-        owned = taken.fleet.pods.in_group((key.namespace, key.name))
-        yield from (pod for pod in owned if pod.workload_kind == key.kind)
-    elif selector:
-        # Other kinds name their pods' owners as they like: there the selector alone tells.
-        yield from taken.pods.get(key.namespace, ())
+_key_of: Final = attrgetter("key")
+
+
+def _candidates(taken: _Round, key: WorkloadKey, selector: Mapping[str, str]) -> list[PodFacts]:
+    kind, namespace, name = key
+    if kind in WATCHED_TARGETS:
+        owned = taken.fleet.pods.in_group((namespace, name))
+        return [pod for pod in owned if pod.workload_kind == kind]
+    # Other kinds name their pods' owners as they like: there the selector alone tells.
+    return taken.pods.get(namespace, []) if selector else []
 
 
 def _pods_by_namespace(fleet: Fleet) -> dict[str, list[PodFacts]]:
@@ -169,9 +175,12 @@ def _autoscalers(fleet: Fleet, target: WorkloadKey) -> tuple[AutoscalerFacts, ..
 
     KEDA's HPA knows the current and desired replicas, so the ScaledObject takes them from it.
     """
-    scaled = {one.key.name: one for one in fleet.scaled_objects.in_group(target)}
+    objects, hpas = fleet.scaled_objects.in_group(target), fleet.hpas.in_group(target)
+    if not objects and len(hpas) <= 1:  # as nearly always
+        return tuple(hpas)
+    scaled = {one.key.name: one for one in objects}
     found: list[AutoscalerFacts] = []
-    for hpa in fleet.hpas.in_group(target):
+    for hpa in hpas:
         kind, _, name = hpa.owner.partition("/")
         if kind == SCALED_OBJECT_KIND and name in scaled:
             scaled[name] = replace(scaled[name], current=hpa.current, desired=hpa.desired)

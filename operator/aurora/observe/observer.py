@@ -122,7 +122,7 @@ def _wanted(one: ModelObservation, *, fallback: bool) -> Wanted:
     ready = sum([pod.ready and not pod.deleting for pod in one.pods])
     drifts = spec.objectives.accuracy_percent is not None
     return Wanted(
-        engine=spec.engine.value,
+        engine=spec.engine,
         signals=_WITH_QUALITY if drifts else _ALWAYS,
         queries=_NO_QUERIES
         if own is None

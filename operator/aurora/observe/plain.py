@@ -30,6 +30,9 @@ __all__ = ["read_signals"]
 _ANY: Final = -sys.float_info.max
 
 
+Into = tuple[dict[Signal, Reading], dict[Signal, float]]
+
+
 class _Lane(NamedTuple):
     """One signal of a source, looked up once.
 
@@ -58,23 +61,27 @@ def _lanes(source: Source, signals: frozenset[Signal]) -> tuple[_Lane, ...]:
     return tuple(found)
 
 
-def read_signals(
-    table: Table, key: tuple[str, str], asked: frozenset[Signal], facet: Facet, terms: Terms
-) -> tuple[dict[Signal, Reading], dict[Signal, float]]:
-    """What `read_signal` says of each signal: the readings, and how many requests are behind."""
-    readings: dict[Signal, Reading] = {}
-    counts: dict[Signal, float] = {}
+def read_signals(  # noqa: PLR0913 - what is read, and where it goes
+    table: Table,
+    key: tuple[str, str],
+    asked: frozenset[Signal],
+    facet: Facet,
+    terms: Terms,
+    *,
+    into: Into,
+) -> None:
+    """Put in what `read_signal` says of each signal: reading, and how many requests are behind."""
+    readings, counts = into
     lanes = _lanes(facet.preset.source, asked)
     rest: Iterable[Signal] = asked
     if _is_sound(table, facet):
-        rest = _plain(table.workloads.get(key, {}), lanes, facet, terms, (readings, counts))
+        rest = _plain(table.workloads.get(key, {}), lanes, facet, terms, into)
     elif _never_seen(table, facet):
         rest = _absent(table.workloads.get(key, {}), lanes, facet, readings)
     for signal in rest:
         readings[signal], count = read_signal(table, key, signal, facet, terms)
         if count is not None:
             counts[signal] = count
-    return readings, counts
 
 
 def _is_sound(table: Table, facet: Facet) -> bool:
@@ -93,7 +100,7 @@ def _plain(
     lanes: tuple[_Lane, ...],
     facet: Facet,
     terms: Terms,
-    into: tuple[dict[Signal, Reading], dict[Signal, float]],
+    into: Into,
 ) -> list[Signal]:
     """Read what is there and possible; give back the signals that are not."""
     readings, counts = into

@@ -33,6 +33,7 @@ __all__ = ["MetricsReader"]
 _BREATH = 200  # workloads after which the event loop gets a turn
 _MAX_PER_POD = 100  # workloads read pod by pod: the matcher of pod names must stay short
 _MAX_NAMES = 64  # of one workload; with more, nobody can tell which one its callers ask for
+_NO_TAGS: Tags = {}
 _NOT_OF_PODS = frozenset({Source.ACCURACY, Source.DRIFT})  # one evaluator may speak for all pods
 
 
@@ -139,31 +140,31 @@ class _Cycle:
                 self._pods.setdefault((namespace, workload), {})[pod] = tags
 
     def read(self, key: Key, want: Wanted) -> WorkloadReadings:
-        row = (key[0], workload_key(key[1]))
-        own = {signal: self._own(key, signal) for signal in want.signals if signal in want.queries}
+        row, engine = (key[0], workload_key(key[1])), engine_of(want)
+        own: dict[Signal, Reading] = {}
+        if want.queries:
+            own = {s: self._own(key, s) for s in want.signals if s in want.queries}
         signals: dict[Signal, Reading] = dict(own)
         counts: dict[Signal, float] = {}
         choice: list[tuple[frozenset[Signal], Source]] = []
         terms = Terms(self._at, self._settings, want.min_samples)
-        tags = self._table.workloads.get(row, {})
+        tags = self._table.workloads.get(row, _NO_TAGS)
         wanted = frozenset(want.signals - own.keys()) if own else frozenset(want.signals)
-        for sources, group in groups_of(wanted, engine_of(want), want.armed):
+        for sources, group in groups_of(wanted, engine, want.armed):
             facet = self._choose(tags, sources, want)
             if facet is None:
                 detail = f"engine {want.engine} has no preset for it: set an own query"
                 signals |= dict.fromkeys(group, Missing(Gap.UNSUPPORTED, detail))
                 continue
             choice.append((group, facet.preset.source))
-            found, behind = read_signals(self._table, row, group, facet, terms)
-            signals |= found
-            counts |= behind
+            read_signals(self._table, row, group, facet, terms, into=(signals, counts))
         return WorkloadReadings(
             signals=signals,
             queries=ResolvedQueries(
                 self._settings, key, chosen(tuple(choice)), self._own_texts(key)
             ),
             counts=counts,
-            pods_reporting=self._reporting(row, want),
+            pods_reporting=self._reporting(tags, engine),
             pods=self._pod_readings(row, want),
             model_names=self._names(row, want),
         )
@@ -192,11 +193,10 @@ class _Cycle:
     def _own_texts(self, key: Key) -> dict[Signal, str]:
         return {signal: own.text for signal, own in self._plan.accepted.get(key, {}).items()}
 
-    def _reporting(self, row: Key, want: Wanted) -> int | None:
-        engine = engine_of(want)
+    def _reporting(self, tags: Tags, engine: Source | None) -> int | None:
         if engine is None or Batch.FRESHNESS in self._table.failures:
             return None
-        return facet_of(self._table, self._table.workloads.get(row, {}), engine).pods
+        return facet_of(self._table, tags, engine).pods
 
     def _names(self, row: Key, want: Wanted) -> frozenset[str]:
         found = self._table.names.get(row, ()) if want.names else ()

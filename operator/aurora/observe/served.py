@@ -50,8 +50,10 @@ def with_names(
     """What is wanted, and the names of both sides of each model that has a fallback."""
     asked = dict(wanted)
     for one, fallback in models:
+        if one.model.spec.fallback is None:
+            continue
         for key in (own_workload(one), fallback):
-            if one.model.spec.fallback is not None and key is not None:
+            if key is not None:
                 known = asked.get(key) or Wanted(one.model.spec.engine.value, frozenset())
                 asked[key] = changed(known, names=True)
     return asked

@@ -72,8 +72,11 @@ class Shelf(Generic[Facts]):
         return entry.facts if entry else None
 
     def in_group(self, group: Hashable) -> list[Facts]:
-        found = (self._entries[key].facts for key in self._groups.get(group, ()))
-        return [facts for facts in found if facts is not None]
+        keys = self._groups.get(group)
+        if keys is None:
+            return []
+        entries = self._entries
+        return [facts for key in keys if (facts := entries[key].facts) is not None]
 
     def values(self) -> Iterator[Facts]:
         return (entry.facts for entry in self._entries.values() if entry.facts is not None)

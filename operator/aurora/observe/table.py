@@ -162,23 +162,19 @@ class Facet(NamedTuple):
 
 
 @cache
-def _facet_tags(source: Source) -> tuple[str, str, str]:
-    return signal_tag(source, AT), signal_tag(source, PODS), signal_tag(source, COPIES)
+def _facet_tags(source: Source) -> tuple[Preset, str, str, str]:
+    found = signal_tag(source, AT), signal_tag(source, PODS), signal_tag(source, COPIES)
+    return PRESETS[source], *found
 
 
 def facet_of(table: Table, tags: Tags, source: Source, ready_pods: int | None = None) -> Facet:
-    newest, reporting, copies = _facet_tags(source)
+    preset, newest, reporting, copies = _facet_tags(source)
     at = _finite(tags.get(newest))
     age = math.inf if at is None or table.evaluated_at is None else table.evaluated_at - at
     pods = int(_finite(tags.get(reporting)) or 0)
-    return Facet(
-        preset=PRESETS[source],
-        at=at,
-        pods=pods,
-        times=int(_finite(tags.get(copies)) or 1),
-        age_s=max(0.0, age),
-        short=ready_pods is not None and pods < ready_pods,
-    )
+    times = int(_finite(tags.get(copies)) or 1) if copies in tags else 1  # nearly never
+    short = ready_pods is not None and pods < ready_pods
+    return Facet(preset, at, pods, times, max(0.0, age), short)
 
 
 def _finite(value: float | None) -> float | None:

@@ -9,8 +9,8 @@ from aurora.observe.plain import read_signals
 from aurora.observe.queries import MetricsSettings, Source
 from aurora.observe.queries.fleet import route, signal_tag
 from aurora.observe.readings import Terms, read_signal
-from aurora.observe.sample import Sample, Signal
-from aurora.observe.table import Table, facet_of
+from aurora.observe.sample import Reading, Sample, Signal
+from aurora.observe.table import Facet, Table, facet_of
 
 KEY = ("team", "llama")
 NOW, AT = 5_000.0, 9_000.0
@@ -21,6 +21,15 @@ NUMBERS = st.one_of(
     st.sampled_from([math.nan, math.inf, -math.inf]),
     st.floats(),
 )
+
+
+def read(
+    table: Table, facet: Facet, terms: Terms
+) -> tuple[dict[Signal, Reading], dict[Signal, float]]:
+    readings: dict[Signal, Reading] = {}
+    counts: dict[Signal, float] = {}
+    read_signals(table, KEY, ASKED, facet, terms, into=(readings, counts))
+    return readings, counts
 
 
 def tags_of(source: Source) -> list[str]:
@@ -61,7 +70,7 @@ def test_both_ways_say_the_same(
         table.doubled.add((*KEY, "vllm:requestRate"))
     facet = facet_of(table, found, Source.VLLM, ready)
     terms = Terms(AT, SETTINGS, least)
-    readings, counts = read_signals(table, KEY, ASKED, facet, terms)
+    readings, counts = read(table, facet, terms)
     one_by_one = {signal: read_signal(table, KEY, signal, facet, terms) for signal in ASKED}
     assert readings == {signal: reading for signal, (reading, _) in one_by_one.items()}
     assert counts == {s: count for s, (_, count) in one_by_one.items() if count is not None}
@@ -72,7 +81,7 @@ def test_a_healthy_exporter_is_read_whole() -> None:
     found = {tag: v for tag, v in (HEALTHY | counted).items() if tag != "vllm:copies"}
     table = Table(workloads={KEY: found}, evaluated_at=NOW)
     facet = facet_of(table, found, Source.VLLM, 2)
-    readings, counts = read_signals(table, KEY, ASKED, facet, Terms(AT, SETTINGS, 100))
+    readings, counts = read(table, facet, Terms(AT, SETTINGS, 100))
     assert readings[Signal.TTFT_P95] == Sample(0.5, AT - 5.0, 120.0, 200.0)
     assert readings[Signal.WAITING] == Sample(0.5, AT - 5.0)
     assert counts[Signal.TTFT_P95] == 200.0
