@@ -4,15 +4,12 @@ from typing import Final
 
 from aurora.observe.sample import Signal
 from aurora.planner.inputs import PlanInput
-from aurora.planner.sizing import STABILIZATION_S
 from aurora.state.history import HISTORY, values_of
 
-__all__ = ["lasts_above", "may_pass", "near_objective"]
+__all__ = ["lasts_above", "may_pass"]
 
 GIVEN_BACK_AFTER: Final = 2.0
 """Cold starts for which a forecast alone does not bring back what was just taken away."""
-NEAR: Final = 0.9
-"""Share of an objective above which a latency leaves nothing to take away."""
 
 
 def lasts_above(given: PlanInput, signal: Signal, limit: float, *, seconds: float) -> bool:
@@ -39,14 +36,3 @@ def may_pass(given: PlanInput) -> bool:
     if taken is None or ratio is None or ratio > 1.0:
         return False
     return given.at - taken < GIVEN_BACK_AFTER * given.state.cold_start.p90_s
-
-
-def near_objective(given: PlanInput) -> bool:
-    """Whether a latency came near its objective lately, for as long as the highest load counts."""
-    began, history = given.at - STABILIZATION_S, given.state.history
-    return any(
-        value > NEAR * goal
-        for signal, goal in given.state.objectives.items()
-        for at, value in values_of(history, signal)
-        if at >= began
-    )

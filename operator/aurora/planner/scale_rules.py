@@ -3,13 +3,13 @@
 import math
 from typing import Final
 
-from aurora.observe.sample import UNITS, Sample, Signal
+from aurora.observe.sample import UNITS, Signal
 from aurora.planner.decision import Candidate, Direction, Effect, Rollback
 from aurora.planner.inputs import Doubt, PlanInput, confidence_from, evidence_of
-from aurora.planner.lasting import may_pass, near_objective
+from aurora.planner.lasting import may_pass
 from aurora.planner.priority import Priority
 from aurora.planner.reasons import PlanReason
-from aurora.planner.route_rules import surely_above
+from aurora.planner.shrinking import may_shrink, near_objective
 from aurora.planner.sizing import Sizing, enough, size_down, size_up
 from aurora.resources.vocabulary import Action
 from aurora.state.interval import Interval
@@ -115,7 +115,7 @@ def saturated(given: PlanInput) -> Candidate | None:
 def capacity_unused(given: PlanInput) -> Candidate | None:
     """Fewer replicas keep the objectives at the highest load to expect."""
     now = _base(given)
-    if now is None or now <= _bounded(given, 0) or not _may_shrink(given):
+    if now is None or now <= _bounded(given, 0) or not may_shrink(given):
         return None
     sizing = size_down(given)
     if sizing is None or now - sizing.replicas <= LEAST_SAVED * now:
@@ -177,27 +177,6 @@ def _is_fault(given: PlanInput, sizing: Sizing) -> bool:
     factor = given.unexplained(sizing.limited_by)
     queued = (given.state.saturation.waiting_for_s or 0.0) > 0.0
     return factor is not None and factor > UNEXPLAINED and not queued
-
-
-def _may_shrink(given: PlanInput) -> bool:
-    """Nothing is taken away while pods start or fail, requests do, or traffic goes elsewhere.
-
-    Nor for the cooldown of steps down after an objective was missed, by whatever it was mended.
-    """
-    missed, wait = given.state.memory.missed_at, given.spec.autonomy.cooldown.down
-    if missed is not None and given.at - missed <= wait.total_seconds():
-        return False
-    replicas, pods = given.state.replicas, given.state.pods
-    starting = replicas.spec is None or (replicas.ready or 0) < replicas.spec
-    failing = pods.crash_looping or _requests_fail(given)
-    return not (starting or failing or given.fallback_open) and given.state.settled
-
-
-def _requests_fail(given: PlanInput) -> bool:
-    """Whether server errors are above their threshold beyond luck, be it for a moment only."""
-    limit, errors = given.spec.triggers.error_rate_percent, Signal.SERVER_ERROR_RATIO
-    reading = given.state.reading(errors)
-    return isinstance(reading, Sample) and surely_above(limit / 100, reading)
 
 
 def _why_more(given: PlanInput, sizing: Sizing, wanted: int) -> str:
