@@ -43,7 +43,7 @@ COPY --from=build /opt/aurora /opt/aurora
 ENV PATH=/opt/aurora/bin:$PATH \
     HOME=/tmp USER=aurora \
     PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PYTHONUTF8=1 \
-    AURORA_STORE_URL=sqlite+aiosqlite:////var/lib/aurora/aurora.db \
+    AURORA_STORE_URL=sqlite:////var/lib/aurora/aurora.db \
     AURORA_INDEX_PATH=/var/lib/aurora/index
 USER 65532:65532
 WORKDIR /var/lib/aurora

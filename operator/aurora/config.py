@@ -108,7 +108,7 @@ class Settings(BaseSettings):
     allow_custom_queries: bool = False
     """Whether ModelDeployments may bring their own PromQL."""
 
-    store_url: str = "sqlite+aiosqlite:///aurora.db"
+    store_url: str = "sqlite:///aurora.db"
     """SQLAlchemy URL of the record store."""
     retention_days: int = Field(default=30, ge=1, le=3650)
     """How long records are kept."""

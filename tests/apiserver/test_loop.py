@@ -61,7 +61,7 @@ class World(ServedModels):
             "prometheus_url": self.plane.prometheus_url,
             "metrics_window_seconds": 8,
             "metrics_stale_seconds": 5,
-            "store_url": f"sqlite+aiosqlite:///{self.folder}/aurora.db",
+            "store_url": f"sqlite:///{self.folder}/aurora.db",
             "index_path": self.folder / "index",
         }
         return Settings(**(fields | over))

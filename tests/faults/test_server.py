@@ -60,7 +60,7 @@ async def leader_sleeps(world: World) -> None:
     sleeper.start()
     await asyncio.wait_for(arrived.wait(), 60)
     other = await world.another_proxy()
-    spare = world.process(other, store_url=f"sqlite+aiosqlite:///{world.folder}/spare.db")
+    spare = world.process(other, store_url=f"sqlite:///{world.folder}/spare.db")
     spare.start()
     await eventually(lambda: STORIES["SCALE"].done(world), within_s=90)
     seen = len(world.proxy.calls)
@@ -133,7 +133,7 @@ async def store_full(world: World) -> None:
     await world.deploy("llama", 2)
     await world.apply_model()
     with small_disk(world.folder / "disk") as disk:
-        where = {"store_url": f"sqlite+aiosqlite:///{disk}/aurora.db", "index_path": disk / "index"}
+        where = {"store_url": f"sqlite:///{disk}/aurora.db", "index_path": disk / "index"}
         async with world.operator(**where):
             await world.cycles(2)
             fill(disk / "filler")

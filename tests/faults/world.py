@@ -79,7 +79,7 @@ class World(ServedModels):
             "prometheus_url": self.metrics.url,
             "metrics_window_seconds": 8,
             "metrics_stale_seconds": 5,
-            "store_url": f"sqlite+aiosqlite:///{self.folder}/aurora.db",
+            "store_url": f"sqlite:///{self.folder}/aurora.db",
             "index_path": self.folder / "index",
             "embeddings": "numeric",
             "metrics_port": 0,

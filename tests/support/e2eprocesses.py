@@ -119,7 +119,7 @@ def operator(
     health = free_port()
     env = {
         "AURORA_WATCH_NAMESPACES": json.dumps([namespace]),
-        "AURORA_STORE_URL": f"sqlite+aiosqlite:///{folder}/aurora.db",
+        "AURORA_STORE_URL": f"sqlite:///{folder}/aurora.db",
         "AURORA_INDEX_PATH": str(folder / "index"),
         "AURORA_METRICS_PORT": str(free_port()),
         "AURORA_HEALTH_PORT": str(health),

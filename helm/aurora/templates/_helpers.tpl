@@ -124,7 +124,7 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- if eq .Values.store.type "postgresql" }}
   {{- include "aurora.fromSecret" (list .Values.store.urlSecret.name .Values.store.urlSecret.key) | nindent 2 }}
 {{- else }}
-  value: sqlite+aiosqlite:////var/lib/aurora/aurora.db
+  value: sqlite:////var/lib/aurora/aurora.db
 {{- end }}
 - name: AURORA_INDEX_PATH
   value: /var/lib/aurora/index

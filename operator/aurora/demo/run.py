@@ -67,7 +67,7 @@ def operator_settings(endpoints: Endpoints, folder: Path, fleet_url: str) -> dic
         "AURORA_PROMETHEUS_URL": endpoints.prometheus_url,
         # Loading the language model would take a third of the time to the first decision.
         "AURORA_EMBEDDINGS": "numeric",
-        "AURORA_STORE_URL": f"sqlite+aiosqlite:///{folder / 'aurora.db'}",
+        "AURORA_STORE_URL": f"sqlite:///{folder / 'aurora.db'}",
         "AURORA_CYCLE_SECONDS": "5",
         "AURORA_METRICS_WINDOW_SECONDS": "30",
         "AURORA_METRICS_STALE_SECONDS": "15",

@@ -35,7 +35,6 @@ _PRAGMAS = (
 
 _DRIVERS = {
     "sqlite": "sqlite+pysqlite",
-    "sqlite+aiosqlite": "sqlite+pysqlite",
     "sqlite+pysqlite": "sqlite+pysqlite",
     "postgres": "postgresql+psycopg",
     "postgresql": "postgresql+psycopg",
