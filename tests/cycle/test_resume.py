@@ -1,6 +1,7 @@
 """Killed between any two writes and started anew: nothing doubled, nothing forgotten."""
 
 import contextlib
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 
 from aurora.errors import ForbiddenError, UnavailableError
 from aurora.kube.kinds import DECISION, HPA, MODEL_DEPLOYMENT, Kind, Ref
-from aurora.resources.names import ORIGINAL_ANNOTATION
+from aurora.resources.names import LAST_DECISION_ANNOTATION, ORIGINAL_ANNOTATION
 from tests.cycle.world import World, operator, teach
 from tests.support.builders import NAMESPACE
 from tests.support.fakecluster import KilledError
@@ -216,6 +217,9 @@ async def test_a_mode_that_changed_while_the_operator_was_away_counts(tmp_path: 
         await run.cycles(4)
         assert world.phases() == ["AwaitingApproval"]
         assert world.replicas() == 2
+    model = world.cluster.peek(Ref(MODEL_DEPLOYMENT, NAMESPACE, "llama"))
+    told = json.loads(model["metadata"]["annotations"][LAST_DECISION_ANNOTATION])
+    assert told["phase"] == "AwaitingApproval", "it was told ahead, and was not carried out"
 
 
 async def test_a_restart_does_not_forget_that_callers_are_at_the_fallback(tmp_path: Path) -> None:

@@ -179,9 +179,11 @@ class FollowUp:
             )
         if step.step is Step.JUDGE:
             verdict = self._ask_again(found, snapshot, states)
-            if not isinstance(verdict, Approved):
-                return await self._book.judged(found, verdict, at=at)
-            return await self._begin(found, snapshot, states, decisions)
+            if isinstance(verdict, Approved):
+                return await self._begin(found, snapshot, states, decisions)
+            judged = await self._book.judged(found, verdict, at=at)
+            self._keepsakes.annotate_model(judged)  # it may tell already that it was carried out
+            return judged
         if step.step is Step.EXECUTE:
             return await self._execute(found, snapshot, states, decisions)
         if step.step is Step.MEASURE:
@@ -223,20 +225,15 @@ class FollowUp:
 
     def _ask_again(self, found: DecisionObject, snapshot: FleetSnapshot, states: States) -> Verdict:
         """A person's approval answers every reservation, but no guardrail that rejects."""
-        key, ledger = subject_of(found), self._ledger
+        key, ledger, rails = subject_of(found), self._ledger, self._guardrails
         given = CriticInput(
             request=request_again(found),
             observation=snapshot.models[key],
             state=states[key],
-            fleet=fleet_facts(
-                snapshot,
-                ledger,
-                cycle_s=self._guardrails.cycle_s,
-                rights=self._guardrails.rights,
-            ),
+            fleet=fleet_facts(snapshot, ledger, cycle_s=rails.cycle_s, rights=rails.rights),
             ledger=ledger,
             at=snapshot.at,
-            blast_radius=self._guardrails.blast_radius(len(snapshot.models)),
+            blast_radius=rails.blast_radius(len(snapshot.models)),
             reverted=self._reverts.count(key, snapshot.monotonic),
             adopted_floor=adopted_floor(snapshot.models[key].model),
         )

@@ -12,6 +12,7 @@ import aiohttp
 import yaml
 from kubernetes.aio.client import ApiClient, Configuration
 from kubernetes.aio.config import ConfigException, load_incluster_config, load_kube_config
+from yarl import URL
 
 from aurora.errors import ConfigurationError
 
@@ -78,6 +79,7 @@ class Connection:
             ConfigurationError: there is no kubeconfig, it cannot be read, or it names no server.
         """
         found = await self._configuration()
+        found.host = self._quoted(found.host)
         api = ApiClient(configuration=found)
         api.user_agent = "aurora"
         session = aiohttp.ClientSession(
@@ -124,6 +126,13 @@ class Connection:
                 "name a readable kubeconfig with --kubeconfig or KUBECONFIG"
             ) from error
         return found
+
+    def _quoted(self, server: str) -> str:
+        """The server's URL as it goes over the wire, without a slash at its end."""
+        try:
+            return str(URL(server)).rstrip("/")
+        except ValueError as error:
+            raise ConfigurationError(f"the server of {self._source} is no URL: {error}") from error
 
     async def _load(self, found: Configuration) -> None:
         if self._in_cluster:

@@ -8,9 +8,11 @@
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from typing import Final
 
 from aurora.errors import (
     ClusterError,
@@ -23,6 +25,7 @@ from aurora.errors import (
 __all__ = ["refusal", "retry_after", "unreachable"]
 
 _LONGEST_MESSAGE = 600
+_CREDENTIALS: Final = re.compile(r"//[^/@\s']*@")
 
 # Seen on v1.36: a JSON Patch whose `test` does not hold, or whose path is gone, is answered with
 # 422, this text and empty details; a value that validation refuses is 422 too, and says why.
@@ -50,7 +53,8 @@ def refusal(
 
 def unreachable(request: str, error: BaseException) -> UnavailableError:
     """The error for a request that got no answer."""
-    reason = _one_line(str(error)) or type(error).__name__
+    # A proxy that refuses is quoted with its user and password.
+    reason = _CREDENTIALS.sub("//", _one_line(str(error))) or type(error).__name__
     return UnavailableError(f"{request}: no answer from the API server: {reason}")
 
 

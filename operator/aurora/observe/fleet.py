@@ -171,10 +171,14 @@ class Fleet:
         return after
 
     def written_metadata(self, kind: Kind, found: Written, answer: Mapping[str, Any]) -> None:
-        """Take metadata that was written to an object, unless its spec is not known yet."""
-        seen, shelf = listed(answer), self._shelves[kind]
+        """Take metadata that was written to an object, unless its spec is not known.
+
+        A webhook may have changed the spec along with it: then the write's event tells of both.
+        """
+        seen, shelf, generation = listed(answer), self._shelves[kind], found.metadata.generation
         known = shelf.get(seen.key)
-        if known is not None and known.metadata.generation == found.metadata.generation:
+        same = table(answer, "metadata").get("generation") == generation
+        if known is not None and same and known.metadata.generation == generation:
             shelf.renew(seen, self._readers[kind].with_metadata(found, answer))
 
     def size(self, kind: Kind) -> int:

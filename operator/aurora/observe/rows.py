@@ -64,7 +64,7 @@ def numbers_of(texts: Sequence[str]) -> list[float]:
     Raises:
         ValueError: one of them is no number.
     """
-    with contextlib.suppress(ValueError, TypeError):  # +Inf and the like are no JSON
+    with contextlib.suppress(ValueError, TypeError, OverflowError):  # +Inf and such are no JSON
         found = pydantic_core.from_json(f"[{','.join(texts)}]")
         if len(found) == len(texts):
             return list(map(float, found))

@@ -42,6 +42,9 @@ class _LoadOfNow(Series):
         level: Final = self.now.level
         return replace(found, mean=level, low=level, high=level, seasonal=False)
 
+    def highest(self, at: float, horizon_s: float) -> None:
+        """Nothing to look at before the forecast."""
+
 
 def without_forecast(state: SystemState) -> SystemState:
     """The same state to a planner that cannot look ahead."""

@@ -7,7 +7,7 @@ import yaml
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from aurora.errors import UnavailableError
+from aurora.errors import ConfigurationError, UnavailableError
 from aurora.kube.client import KubeClient
 from aurora.kube.connection import Connection
 from aurora.kube.kinds import CONFIG_MAP, Ref
@@ -67,3 +67,27 @@ async def test_a_proxy_is_asked_where_one_is_named(
                     await client.get(Ref(CONFIG_MAP, "default", "a:b"))
     path = "/clusters/one/api/v1/namespaces/default/configmaps/a%3Ab"
     assert seen == ([f"apiserver.invalid:8080{path}"] if asked else [])
+
+
+@pytest.mark.parametrize(
+    ("server", "sent"),
+    [
+        pytest.param("https://host:6443/", "https://host:6443", id="a slash at its end"),
+        pytest.param("https://host/ba se", "https://host/ba%20se", id="a space in its path"),
+        pytest.param("https://host/a%20b", "https://host/a%20b", id="a path that is quoted"),
+        pytest.param("https://bücher.example", "https://xn--bcher-kva.example", id="an IDN"),
+        pytest.param("https://[::1]:6443", "https://[::1]:6443", id="IPv6"),
+    ],
+)
+async def test_the_servers_url_is_sent_quoted(tmp_path: Path, server: str, sent: str) -> None:
+    found = await Connection(kubeconfig(tmp_path, server=server)).client()
+    assert found.api.configuration.host == sent
+    await found.close()
+
+
+@pytest.mark.parametrize(
+    "server", ["http://127.0.0.1:abc", "http://127.0.0.1:99999", "http://[::1"]
+)
+async def test_a_server_that_is_no_url_is_told_in_one_line(tmp_path: Path, server: str) -> None:
+    with pytest.raises(ConfigurationError, match="kubeconfig is no URL"):
+        await Connection(kubeconfig(tmp_path, server=server)).client()

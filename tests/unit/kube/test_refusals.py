@@ -81,3 +81,9 @@ def test_the_wait_that_was_asked_for_reaches_the_caller() -> None:
 def test_a_broken_connection_names_the_request() -> None:
     found = unreachable("get /x", ConnectionResetError("Connection\nreset"))
     assert str(found) == "get /x: no answer from the API server: Connection reset"
+
+
+def test_a_proxys_password_is_not_told() -> None:
+    refused = OSError("502, message='Bad Gateway', url='http://us%40er:p%40ss@proxy:3128'")
+    told = "502, message='Bad Gateway', url='http://proxy:3128'"
+    assert str(unreachable("get /x", refused)).endswith(told)

@@ -133,6 +133,19 @@ class TestWrittenMetadata:
         watched.apply_event(MODEL_DEPLOYMENT, "ADDED", self.answer())
         assert told.models.get(KEY) == watched.models.get(KEY)
 
+    def test_a_spec_that_a_webhook_changed_with_it_is_read(self) -> None:
+        told = fleet(MODEL_DEPLOYMENT)
+        told.apply_event(MODEL_DEPLOYMENT, "ADDED", self.seen(1, 5))
+        known = told.models.get(KEY)
+        assert known is not None
+        mutated = self.seen(2, 7)
+        mutated["spec"]["autonomy"] = {"mode": "Recommend"}
+        told.written_metadata(MODEL_DEPLOYMENT, known, {"metadata": mutated["metadata"]})
+        assert told.apply_event(MODEL_DEPLOYMENT, "MODIFIED", mutated)
+        found = told.models.get(KEY)
+        assert found is not None
+        assert found.spec.autonomy.mode == "Recommend"
+
     def test_it_waits_for_a_spec_that_is_not_known(self) -> None:
         told = fleet(MODEL_DEPLOYMENT)
         told.apply_event(MODEL_DEPLOYMENT, "ADDED", self.seen(1, 5))

@@ -78,12 +78,17 @@ def test_rows_as_prometheus_writes_them_need_no_parser() -> None:
 
 
 digits = st.text("-+.0123456789eENaIinf", max_size=6)
-written = digits | st.floats().map(repr) | st.sampled_from(["+Inf", "-Inf", "NaN", "12", "1e400"])
+written = (
+    digits
+    | st.floats().map(repr)
+    | st.sampled_from(["+Inf", "-Inf", "NaN", "12", "1e400", "1" * 400])
+)
 
 
 @given(st.lists(written, max_size=5))
 @example(["1", "1.5", "NaN"])
 @example(["1e-7", "-Infinity", "007"])
+@example(["1" * 400, "1"])
 def test_numbers_are_read_as_float_reads_each(texts: list[str]) -> None:
     try:
         expected = [float(text) for text in texts]
