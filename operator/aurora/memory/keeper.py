@@ -42,7 +42,7 @@ PRUNE_EVERY_S: Final = 3600.0
 LEVEL_EVERY_S: Final = 600.0
 """The index of cases is brought level with the records and saved this often."""
 CLOSING_S: Final = 10.0
-"""Within the 30 s that a pod has to end: about 2,000 models; the rest lose an hour at most."""
+"""Within the 30 s that a pod has to end: 20,000 models; the rest lose an hour at most."""
 PRECEDENTS: Final = 5
 _STATES: Final = 200
 _STATE_SLICE: Final = 100
