@@ -59,6 +59,14 @@ def replicas(found: Fleet) -> int | None:
     return facts.replicas if facts else None
 
 
+def llama(
+    spec: int, at: int, *, metadata: dict[str, Any] | None = None, **over: Any
+) -> dict[str, Any]:
+    """The model at a generation of its spec and a resourceVersion."""
+    told = {"uid": "u", "generation": spec, "resourceVersion": str(at), **(metadata or {})}
+    return objects.model("llama", metadata=told, **over)
+
+
 class TestWrittenStatus:
     STATUS: ClassVar[dict[str, Any]] = {
         "observedGeneration": 1,
@@ -74,29 +82,25 @@ class TestWrittenStatus:
         ],
     }
 
-    def seen(self, version: int, **over: Any) -> dict[str, Any]:
-        metadata = {"uid": "u", "resourceVersion": str(version), "generation": 1}
-        return objects.model("llama", metadata=metadata, **over)
-
     def told(self, version: int) -> Fleet:
         """A fleet that knows version 5 and has put a status on it."""
         found = fleet(MODEL_DEPLOYMENT)
-        found.apply_event(MODEL_DEPLOYMENT, "ADDED", self.seen(5))
+        found.apply_event(MODEL_DEPLOYMENT, "ADDED", llama(1, 5))
         known = found.models.get(KEY)
         assert known is not None
         if version > 5:
-            found.apply_event(MODEL_DEPLOYMENT, "MODIFIED", self.seen(version))
-        answer = {"metadata": self.seen(7)["metadata"]}
+            found.apply_event(MODEL_DEPLOYMENT, "MODIFIED", llama(1, version))
+        answer = {"metadata": llama(1, 7)["metadata"]}
         found.written_status(MODEL_DEPLOYMENT, known, self.STATUS, answer)
         return found
 
     def test_it_is_what_a_watch_would_have_shown(self) -> None:
         watched, told = fleet(MODEL_DEPLOYMENT), self.told(5)
-        watched.apply_event(MODEL_DEPLOYMENT, "ADDED", self.seen(7, status=self.STATUS))
+        watched.apply_event(MODEL_DEPLOYMENT, "ADDED", llama(1, 7, status=self.STATUS))
         assert told.models.get(KEY) == watched.models.get(KEY)
         found = told.models.in_group(WorkloadKey("Deployment", "models", "llama"))
         assert found == [told.models.get(KEY)]
-        assert not told.apply_event(MODEL_DEPLOYMENT, "MODIFIED", self.seen(6)), "it is older"
+        assert not told.apply_event(MODEL_DEPLOYMENT, "MODIFIED", llama(1, 6)), "it is older"
 
     def test_what_was_written_since_stays(self) -> None:
         model = self.told(8).models.get(KEY)
@@ -108,24 +112,20 @@ class TestWrittenStatus:
         found = self.told(5)
         known = found.models.get(KEY)
         assert known is not None
-        found.apply_event(MODEL_DEPLOYMENT, "DELETED", self.seen(8))
-        answer = {"metadata": self.seen(9)["metadata"]}
+        found.apply_event(MODEL_DEPLOYMENT, "DELETED", llama(1, 8))
+        answer = {"metadata": llama(1, 9)["metadata"]}
         found.written_status(MODEL_DEPLOYMENT, known, self.STATUS, answer)
         assert found.models.get(KEY) is None
 
 
 class TestWrittenMetadata:
-    def seen(self, spec: int, at: int, **metadata: Any) -> dict[str, Any]:
-        told = {"uid": "u", "generation": spec, "resourceVersion": str(at)}
-        return objects.model("llama", metadata={**told, **metadata})
-
     def answer(self) -> dict[str, Any]:
         kept = {"team": "a", LAST_APPLIED: "{}"}
-        return self.seen(1, 7, annotations=kept, finalizers=["aurora.dev/restore"])
+        return llama(1, 7, metadata={"annotations": kept, "finalizers": ["aurora.dev/restore"]})
 
     def test_it_is_what_a_watch_would_have_shown(self) -> None:
         watched, told = fleet(MODEL_DEPLOYMENT), fleet(MODEL_DEPLOYMENT)
-        told.apply_event(MODEL_DEPLOYMENT, "ADDED", self.seen(1, 5))
+        told.apply_event(MODEL_DEPLOYMENT, "ADDED", llama(1, 5))
         known = told.models.get(KEY)
         assert known is not None
         answer = {"metadata": self.answer()["metadata"]}
@@ -135,10 +135,10 @@ class TestWrittenMetadata:
 
     def test_a_spec_that_a_webhook_changed_with_it_is_read(self) -> None:
         told = fleet(MODEL_DEPLOYMENT)
-        told.apply_event(MODEL_DEPLOYMENT, "ADDED", self.seen(1, 5))
+        told.apply_event(MODEL_DEPLOYMENT, "ADDED", llama(1, 5))
         known = told.models.get(KEY)
         assert known is not None
-        mutated = self.seen(2, 7)
+        mutated = llama(2, 7)
         mutated["spec"]["autonomy"] = {"mode": "Recommend"}
         told.written_metadata(MODEL_DEPLOYMENT, known, {"metadata": mutated["metadata"]})
         assert told.apply_event(MODEL_DEPLOYMENT, "MODIFIED", mutated)
@@ -148,8 +148,8 @@ class TestWrittenMetadata:
 
     def test_it_waits_for_a_spec_that_is_not_known(self) -> None:
         told = fleet(MODEL_DEPLOYMENT)
-        told.apply_event(MODEL_DEPLOYMENT, "ADDED", self.seen(1, 5))
-        read = ModelDeployment.parse(self.seen(2, 6))
+        told.apply_event(MODEL_DEPLOYMENT, "ADDED", llama(1, 5))
+        read = ModelDeployment.parse(llama(2, 6))
         told.written_metadata(MODEL_DEPLOYMENT, read, self.answer())
         known = told.models.get(KEY)
         assert known is not None
