@@ -17,7 +17,6 @@ can be repeated, so there the fastest is told as well.
 import argparse
 import asyncio
 import contextlib
-import gc
 import json
 import os
 import subprocess
@@ -141,7 +140,6 @@ class Rig:
         await get(f"{self.prometheus}/bench/{kind}/{self.turn}")
         stages, counter = Stages(), self.parts.telemetry.writes
         self.parts.telemetry.cycle = stages  # type: ignore[assignment]
-        gc.collect(1)
         reset_peak()
         heart = Heart()
         began, stages.cpu_at = time.perf_counter(), time.process_time()

@@ -36,6 +36,20 @@ def test_what_a_block_leaves_in_a_circle_is_freed_at_its_end_and_not_before() ->
     assert gc.isenabled()
 
 
+def test_a_block_that_leaves_less_than_the_threshold_is_not_looked_through() -> None:
+    gc.collect()
+    gc.set_threshold(1000)
+    with collected_after():
+        passing = [[] for _ in range(5000)]
+        left = weakref.ref(Knot())
+        del passing
+    assert left() is not None
+    with collected_after():
+        kept = [[] for _ in range(2000)]
+    assert left() is None
+    assert len(kept) == 2000
+
+
 def test_a_block_that_fails_leaves_the_collector_on() -> None:
     with pytest.raises(ValueError, match="broken"), collected_after():
         raise ValueError("broken")
