@@ -4,7 +4,8 @@ import asyncio
 import json
 import random
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -87,14 +88,22 @@ class Retries:
         return jittered if asked is None else asked + jittered
 
 
+@dataclass(slots=True, eq=False)
+class _Shared:
+    """The client of requests in parallel: once it is replaced, the last of them closes it."""
+
+    http: HttpClient
+    users: int = 0
+
+
 class Transport:
     """Sends requests over one pool of connections.
 
     Reads are repeated on 429, 5xx and broken connections; writes never are, because a write whose
     answer was lost may have been done. Where the server said Retry-After, no write is sent earlier:
     it waits for up to `cap_s`, and is refused unsent where that is too short or would take half of
-    its time. A 401 reads the credentials anew and repeats any request once: it was refused before
-    anything was done.
+    its time. A 401 reads the credentials anew, for all that see it at once, and repeats any request
+    once: it was refused before anything was done.
     """
 
     def __init__(  # noqa: PLR0913
@@ -114,12 +123,13 @@ class Transport:
         self._sleep = sleep
         self._monotonic = monotonic
         self._asked = AskedToWait(monotonic)
-        self._http: HttpClient | None = None
+        self._shared: _Shared | None = None
+        self._replacing = asyncio.Lock()
 
     async def close(self) -> None:
-        http, self._http = self._http, None
-        if http is not None:
-            await http.close()
+        shared, self._shared = self._shared, None
+        if shared is not None:
+            await shared.http.close()
 
     async def send(self, request: Request) -> Any:
         """Send and return the parsed JSON of a 2xx answer.
@@ -159,19 +169,36 @@ class Transport:
         return replace(request, timeout_s=max(0.1, request.timeout_s - taken))
 
     async def _authorized(self, request: Request) -> Any:
-        status, body, headers = await self._exchange(request)
-        if status == 401:
-            await self.close()
-            status, body, headers = await self._exchange(request)
+        async with self._client() as shared:
+            status, body, headers = await self._exchange(request, shared.http)
+            if status == 401:
+                async with self._client(refused=shared) as renewed:
+                    status, body, headers = await self._exchange(request, renewed.http)
         if 200 <= status < 300:
             return _parse(request, body)
         raise refusal(
             status=status, body=body, headers=headers, request=str(request), now=datetime.now(UTC)
         )
 
-    async def _exchange(self, request: Request) -> tuple[int, bytes, Mapping[str, str]]:
+    @asynccontextmanager
+    async def _client(self, refused: _Shared | None = None) -> AsyncIterator[_Shared]:
+        """The client of now; the first that was refused replaces it."""
+        async with self._replacing:
+            if self._shared is None or self._shared is refused:
+                self._shared = _Shared(await self._connection.client())
+            shared = self._shared
+            shared.users += 1
+        try:
+            yield shared
+        finally:
+            shared.users -= 1
+            if shared is not self._shared and not shared.users:
+                await shared.http.close()
+
+    async def _exchange(
+        self, request: Request, http: HttpClient
+    ) -> tuple[int, bytes, Mapping[str, str]]:
         self._observer.sent(request.verb, request.kind)
-        http = self._http = self._http or await self._connection.client()
         headers = {"Accept": request.accept, "Content-Type": request.content_type}
         headers |= http.api.default_headers
         try:

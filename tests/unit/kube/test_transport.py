@@ -1,6 +1,8 @@
 """Requests against a real HTTP server on loopback that answers as a test wants."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -12,7 +14,7 @@ from aiohttp.test_utils import TestServer
 
 from aurora.errors import ClusterError, ForbiddenError, UnavailableError
 from aurora.kube.client import KubeClient
-from aurora.kube.connection import Connection
+from aurora.kube.connection import Connection, HttpClient
 from aurora.kube.counter import RequestCounter
 from aurora.kube.kinds import CONFIG_MAP, DEPLOYMENT, LEASE, Kind, Ref
 from aurora.kube.transport import Request, Retries, Transport
@@ -215,6 +217,46 @@ async def test_an_expired_token_is_read_anew_once(api: Api, client: KubeClient, 
     api.answers = [status(401)]
     with pytest.raises(ForbiddenError):
         await client.get(REF)
+
+
+@dataclass(frozen=True, slots=True)
+class Counted(Connection):
+    made: list[HttpClient] = field(default_factory=list)
+
+    async def client(self) -> HttpClient:
+        found = await super(Counted, self).client()
+        self.made.append(found)
+        return found
+
+
+async def test_a_token_that_changes_fails_no_request_beside_it(tmp_path: Path) -> None:
+    """Eight writes were sent before it changed and are answered after eight others went again."""
+    tokens: list[str] = []
+    renewed = asyncio.Event()
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        tokens.append(request.headers["Authorization"])
+        if len(tokens) == 8:
+            kubeconfig(file, url, "second")
+        if tokens[-1] == "Bearer second":
+            renewed.set()
+        elif len(tokens) > 8:
+            return status(401)(request)
+        await renewed.wait()
+        return fine(request)
+
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", handle)
+    async with asyncio.timeout(30), TestServer(app) as server:
+        url = str(server.make_url("")).rstrip("/")
+        file = kubeconfig(tmp_path / "kubeconfig", url, "first")
+        connection = Counted(file)
+        async with KubeClient(connection) as client:
+            writes = (client.patch_json(REF, []) for _ in range(16))
+            assert all(await asyncio.gather(*writes))
+            assert sorted(tokens) == ["Bearer first"] * 16 + ["Bearer second"] * 8
+            assert [one.session.closed for one in connection.made] == [True, False]
+        assert all(one.session.closed for one in connection.made)
 
 
 async def test_the_server_sees_who_asks(api: Api, client: KubeClient) -> None:
