@@ -119,7 +119,9 @@ def memories(connection: Connection, *, after: tuple[str, str], limit: int) -> l
     return [MemoryRow(**_named(row, names)) for row in connection.execute(query)]
 
 
-def cases(connection: Connection, *, limit: int, since: float | None, after: int) -> list[CaseRow]:
+def cases(
+    connection: Connection, *, limit: int, since: float | None, after: int, before: int | None
+) -> list[CaseRow]:
     """The newest measured cases, at most `limit`, in the order of their numbers."""
     query = (
         _cases(
@@ -142,6 +144,8 @@ def cases(connection: Connection, *, limit: int, since: float | None, after: int
     )
     if since is not None:
         query = query.where(outcomes.c.measured_at >= since)
+    if before is not None:
+        query = query.where(outcomes.c.seq < before)
     names = tuple(field.name for field in fields(CaseRow))
     found = [CaseRow(**_named(row, names)) for row in connection.execute(query)]
     return found[::-1]

@@ -132,6 +132,7 @@ class Store:
         limit: int = 50_000,
         since: float | None = None,
         after: int = 0,
+        before: int | None = None,
     ) -> list[CaseRow]:
         """The newest measured decisions with features, at most `limit`, oldest first.
 
@@ -139,8 +140,9 @@ class Store:
             limit: how many.
             since: measured at this time or later (epoch seconds).
             after: only cases numbered higher.
+            before: only cases numbered lower; None is no bound.
         """
-        return await self._read(reading.cases, limit=limit, since=since, after=after)
+        return await self._read(reading.cases, limit=limit, since=since, after=after, before=before)
 
     async def case_mark(self) -> CaseMark:
         """How many cases there are and the newest one's number."""

@@ -3,6 +3,7 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import Connection, insert
@@ -12,7 +13,7 @@ from aurora.memory.casebook import Casebook
 from aurora.memory.cases import case_text
 from aurora.memory.embed import NumericEmbedder, Query, Vectors
 from aurora.planner.cases import CaseFeatures, Precedent, Precedents
-from aurora.store import Store, TransitionRow
+from aurora.store import CaseRow, Store, TransitionRow
 from aurora.store.tables import decisions, outcomes
 from tests.support.cases import features
 from tests.support.store_rows import DAY, NOW, decision, outcome
@@ -211,6 +212,33 @@ async def test_only_the_newest_cases_are_kept(
     await book.refresh()
     found = [p.decision for p in ask(book, limit=99)]
     assert (len(found), min(found), max(found)) == (20, "d13", "d32")
+
+
+async def test_cases_are_read_page_by_page(
+    store: Store, folder: Path, embedder: Counting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(12):
+        await learn(store, f"d{number:02}", features())
+    pages: list[tuple[int, int]] = []
+    read = Store.cases
+
+    async def counted(store: Store, *, limit: int, **bounds: Any) -> list[CaseRow]:
+        found = await read(store, limit=limit, **bounds)
+        pages.append((limit, len(found)))
+        return found
+
+    monkeypatch.setattr(Store, "cases", counted)
+    monkeypatch.setattr("aurora.memory.casebook._PAGE", 4)
+    book = await opened(store, folder, embedder, limit=10)
+    assert pages == [(4, 4), (4, 4), (2, 2)]
+    assert sorted(p.decision for p in ask(book, limit=99)) == [f"d{n:02}" for n in range(2, 12)]
+    await book.save()
+    pages.clear()
+    again = Counting()
+    second = await opened(store, folder, again, limit=10)
+    await second.refresh()
+    assert (again.encoded, len(second)) == (0, 10)
+    assert pages == [(4, 4), (4, 4), (2, 2)], "an index that lacks nothing costs one reading"
 
 
 async def test_a_case_that_cannot_be_read_is_left_out_and_told(

@@ -111,6 +111,7 @@ async def test_only_measured_decisions_with_features_are_cases(store: Store) -> 
     mark = await store.case_mark()
     assert (mark.count, mark.last) == (2, cases[-1].seq)
     assert await store.cases(after=cases[0].seq) == cases[1:]
+    assert await store.cases(before=cases[1].seq) == cases[:1]
     assert await store.cases(limit=1) == cases[1:]
     assert await store.cases(since=NOW + 600) == cases[1:]
 
