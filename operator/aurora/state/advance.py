@@ -10,7 +10,7 @@ from aurora.observe.snapshot import ModelObservation
 from aurora.state.baseline import BaselineMemory
 from aurora.state.capacity import CapacityModel
 from aurora.state.coldstart import newest_template, observe_pods
-from aurora.state.forecast import Series
+from aurora.state.forecast import GONE_S, Series
 from aurora.state.history import (
     DRAIN_S,
     LATENCIES,
@@ -97,7 +97,7 @@ def advance(
         **(_learned(memory, cycle, learning) if cycle.fresh else {}),
         at=at,
         peak_load=peak_load(memory, cycle.load.work, at),
-        missed_at=at if (saturation.slo_ratio or 0.0) > 1.0 else memory.missed_at,
+        missed_at=_missed_at(memory, saturation, at),
         queued_since=queued_since,
         cold_starts=observe_pods(
             memory.cold_starts,
@@ -107,6 +107,12 @@ def advance(
         history=appended(memory.history, _moment(cycle)),
     )
     return memory, _state(memory, observation, cycle, seen, (objectives, saturation))
+
+
+def _missed_at(memory: ModelMemory, saturation: Saturation, at: float) -> float | None:
+    if (saturation.slo_ratio or 0.0) > 1.0 or (memory.missed_at or 0.0) > at:
+        return at  # what lies ahead is of a clock that was set back
+    return memory.missed_at
 
 
 def _prepared(
@@ -137,7 +143,8 @@ def _cycle(
     rate = readings[Signal.REQUEST_RATE]
     window = rate.window_s if isinstance(rate, Sample) else 0.0
     sample_at = rate.at if isinstance(rate, Sample) else 0.0
-    fresh = sample_at > memory.sample_at
+    back = memory.sample_at - sample_at
+    fresh = back < 0.0 or (back > GONE_S and isinstance(rate, Sample))
     load = load_of(memory, readings, ready=ready, at=at)
     settled = _settled(memory, observation, ready, at - window)
     phase = phase_of(observation.key)
@@ -191,7 +198,7 @@ def _capacity(
         measured = {s: v for s, v in measured.items() if _below(capacity, s, load, v[0])}
         if not measured:
             return capacity
-    fresh = min(1.0, (cycle.at - capacity.at) / window)
+    fresh = min(1.0, abs(cycle.at - capacity.at) / window)  # a clock may be set back
     weighted = {s: (value, share * fresh) for s, (value, share) in measured.items()}
     return capacity.learned(weighted, load=load, at=cycle.at)
 

@@ -99,11 +99,11 @@ class BaselineMemory:
         """
         recent = self.recent
         if len(recent) < YOUNG:
-            if at - self.at < YOUNG_EVERY_S:
+            if abs(at - self.at) < YOUNG_EVERY_S:
                 return self
         elif not is_turn(phase, last=self.at, at=at, every_s=HOUR_EVERY_S):
             return self
-        if len(recent) < YOUNG or at - recent.flat[-Recent.WIDTH] >= RECENT_EVERY_S:
+        if len(recent) < YOUNG or abs(at - recent.flat[-Recent.WIDTH]) >= RECENT_EVERY_S:
             recent = recent.appended((at, value), keep=RECENT)
         return BaselineMemory(recent, self._hours_with(math.log(value), at), at)
 

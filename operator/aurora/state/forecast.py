@@ -19,7 +19,7 @@ from aurora.state.tracks import DAMPING_S, SlopeTrust, Track, Tracks
 from aurora.state.turns import is_turn
 from aurora.values import quick
 
-__all__ = ["Forecast", "HourLoad", "Series", "SlopeTrust", "Track"]
+__all__ = ["GONE_S", "Forecast", "HourLoad", "Series", "SlopeTrust", "Track"]
 
 LEVEL_TIME_S: Final = 10.0  # readings are rates over a window: smooth already
 SLOPE_TIME_S: Final = 180.0
@@ -32,6 +32,8 @@ MIN_ERRORS: Final = 6
 HORIZONS_S: Final = (30.0, 120.0, 300.0)
 UNKNOWN_ERROR: Final = 0.25  # share of the level, while fewer errors than MIN_ERRORS are known
 GONE_S: Final = 900.0
+"""A load that is so much older than the last one is of a clock that was set back. For as long the
+answers of a Prometheus whose clock was set back are Stale (`aurora.observe.punctual`)."""
 SEASON_TIME_S: Final = 900.0  # horizon at which the hour of the day counts as much as the slope
 HOUR_GAIN_S: Final = 1200.0
 HOUR_FORGOTTEN_S: Final = 8 * DAY_S
@@ -98,13 +100,15 @@ class Series:
     def learned(self, value: float, at: float, *, phase: float = 0.0) -> "Series":
         """Take in the load measured at a time; a gap before it only makes it count for more.
 
+        After a quarter of an hour, and where the clock was set back so far, it begins anew.
+
         Args:
             value: in the unit of the series.
             at: seconds since the epoch.
             phase: of the model, see `aurora.state.turns`.
         """
         old = self.now
-        if old is None or at - old.at > GONE_S:
+        if old is None or abs(at - old.at) > GONE_S:
             fresh = Track(at, value, 0.0)
             hours = self._hours_with(value, at)
             return Series(fresh, Tracks(), self.errors, at, self.trust, hours)

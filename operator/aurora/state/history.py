@@ -81,8 +81,11 @@ class History(Packed[Moment]):
 
 
 def appended(history: Sequence[Moment], moment: Moment) -> History:
-    """Add the newest moment and forget the oldest beyond the bound."""
-    return History.of(history).appended(moment, keep=HISTORY)
+    """Add the newest moment; forget the oldest beyond the bound, and those after the newest."""
+    known = History.of(history)
+    if known and known.flat[-_WIDTH] > moment.at:  # a clock was set back
+        known = History([one for one in known if one.at < moment.at])
+    return known.appended(moment, keep=HISTORY)
 
 
 def since(history: Sequence[Moment], at: float) -> Iterator[Moment]:

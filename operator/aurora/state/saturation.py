@@ -46,6 +46,8 @@ def latency_objectives(objectives: Objectives) -> dict[Signal, float]:
 
 def waiting_since(before: float | None, waiting: Reading | None, at: float) -> float | None:
     """When the queue last became non-empty; kept while there is no reading to say otherwise."""
+    if before is not None and before > at:
+        before = at  # of a clock that was set back
     if not isinstance(waiting, Sample):
         return before
     if waiting.value <= 0.0 and not waiting.partial:

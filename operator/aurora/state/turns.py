@@ -22,10 +22,14 @@ def phase_of(key: ObjectKey) -> float:
 def is_turn(phase: float, *, last: float, at: float, every_s: float) -> bool:
     """Whether a turn has come since the last time; one in each interval, however long cycles are.
 
+    It has where the last time lies more than an interval ahead: of a clock that was set back since.
+
     Args:
         phase: of the model, see `phase_of`.
         last: when it learned last, seconds since the epoch.
         at: now, the same.
         every_s: the interval, above 0.
     """
+    if last - at > every_s:
+        return True
     return math.floor(at / every_s - phase) > math.floor(last / every_s - phase)
