@@ -17,6 +17,8 @@ _TIME_BITS, _BITS = 11, 28
 """Of the 52 that a number has behind its first: times since the epoch are kept to half a
 millisecond without the last 11, and what is below a million to seven digits without 28."""
 _QUICK: Final = 3
+_MOST_BYTES: Final = 2**20
+"""When unpacked: a memory that is full in every place has 4,000 numbers, 32 kB."""
 
 
 def place_in(numbers: "array[float]", more: "array[float]") -> str:
@@ -66,12 +68,17 @@ def opened(text: str) -> "array[float]":
     """The numbers that `sealed` was given, rounded.
 
     Raises:
-        ValueError: the text is damaged, or a number in it is infinite.
+        ValueError: the text is damaged, a number in it is infinite, or it is far more than a record
+            has: a kilobyte may unpack to a megabyte.
     """
+    unpacker = zlib.decompressobj()
     try:
-        planes = zlib.decompress(base64.b64decode(text, validate=True))
+        planes = unpacker.decompress(base64.b64decode(text, validate=True), _MOST_BYTES)
     except (binascii.Error, zlib.error) as error:
         raise ValueError(f"the numbers of a record cannot be read: {error}") from error
+    if not unpacker.eof:
+        why = "too many" if len(planes) == _MOST_BYTES else "cut off"
+        raise ValueError(f"the numbers of a record cannot be read: {why}")
     found = np.frombuffer(planes, np.uint8).reshape(8, -1).T.copy().view("<f8")
     if np.isinf(found).any():
         raise ValueError("a number of a record is not finite")

@@ -1,7 +1,9 @@
 """The state stage as a whole: what is learned, what is not, and what absence does."""
 
+import base64
 import json
 import math
+import zlib
 from array import array
 from dataclasses import replace
 from typing import Any
@@ -22,6 +24,7 @@ from aurora.state.trend import TrendDirection
 from tests.unit.state.given import NOW, Clock, pod, sample, seen, target
 
 RATE, TTFT, TPOT = Signal.REQUEST_RATE, Signal.TTFT_P95, Signal.TPOT_P95
+TOO_MANY = base64.b64encode(zlib.compress(bytes(2**20 + 8))).decode("ascii")
 NOTHING = Missing(Gap.NO_DATA, "no series")
 
 
@@ -392,6 +395,7 @@ def test_what_is_remembered_survives_a_restart() -> None:
         pytest.param({"history": "0+7"}, "damaged", id="half a row"),
         pytest.param({"numbers": "?"}, "damaged", id="numbers that are no base64"),
         pytest.param({"numbers": "AAAA"}, "damaged", id="numbers that are not compressed"),
+        pytest.param({"numbers": TOO_MANY}, "damaged: .* too many", id="a megabyte of numbers"),
         pytest.param({"numbers": None}, "damaged", id="no numbers"),
         pytest.param({"queued_since": math.nan}, "damaged", id="a number that is not finite"),
         pytest.param({"capacity": {"curves": {"nosuch": []}}}, "damaged", id="an unknown signal"),

@@ -1,6 +1,9 @@
 """The numbers of a record as one text."""
 
+import base64
 import math
+import tracemalloc
+import zlib
 from array import array
 
 import pytest
@@ -59,3 +62,30 @@ def test_only_whole_rows_that_are_there_are_given(place: str, gaps: bool, why: s
         return
     with pytest.raises(ValueError, match=why):
         placed(numbers, place, width=2, gaps=gaps)
+
+
+def packed(size: int) -> str:
+    return base64.b64encode(zlib.compress(bytes(size))).decode("ascii")
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        pytest.param(packed(80)[:-4], "cut off", id="without its end"),
+        pytest.param(packed(2**26), "too many", id="64 MB in 65 kB"),
+        pytest.param("AAAA", "compression method", id="not packed"),
+        pytest.param("ä", "ASCII", id="not base64"),
+    ],
+)
+def test_what_cannot_be_unpacked_is_refused_at_little_cost(text: str, why: str) -> None:
+    tracemalloc.start()
+    try:
+        with pytest.raises(ValueError, match=why):
+            opened(text)
+        assert tracemalloc.get_traced_memory()[1] < 2**22
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_memory_that_is_full_in_every_place_is_far_below_the_bound() -> None:
+    assert len(opened(packed(2**17))) == 2**14
