@@ -4,7 +4,6 @@ A policy in a steady state costs one read in five minutes. The ConfigMap belongs
 goes with it; one that somebody else made is left alone, and a condition says so.
 """
 
-import asyncio
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -13,6 +12,7 @@ from typing import Any, Final
 from aurora.containment import contained
 from aurora.errors import ConflictError, ForbiddenError, NotFoundError
 from aurora.executor.conditions import Fact
+from aurora.executor.lanes import in_lanes
 from aurora.executor.router_feed_document import Json, as_told, router_document, text_of
 from aurora.kube.client import KubeClient
 from aurora.kube.jsonpatch import ABSENT, Change, guarded, pointer
@@ -111,12 +111,11 @@ class RouterFeed:
             del self._known[gone]
         if not snapshot.control.writes_allowed:
             return
-        gate = asyncio.Semaphore(PARALLEL)
-        await asyncio.gather(
-            *(
-                self._guarded(gate, key, _Asked(given, snapshot.monotonic, learned))
-                for key, given in inputs.items()
-            )
+        await in_lanes(
+            inputs,
+            lambda key: self._guarded(key, _Asked(inputs[key], snapshot.monotonic, learned)),
+            lane=lambda key: key,
+            at_once=PARALLEL,
         )
 
     def fact(self, key: ObjectKey) -> Fact | None:
@@ -133,22 +132,21 @@ class RouterFeed:
             ConditionStatus.TRUE, Reason.ROUTERS_FED, f"Mount {FILE} of the ConfigMap {name}."
         )
 
-    async def _guarded(self, gate: asyncio.Semaphore, key: ObjectKey, asked: _Asked) -> None:
+    async def _guarded(self, key: ObjectKey, asked: _Asked) -> None:
         policy = asked.given.facts.policy
         if policy.is_paused or policy.metadata.deletion_timestamp is not None:
             return
-        async with gate:
-            with contained(self._telemetry, "routers", key):
-                try:
-                    await self._one(key, asked)
-                except ForbiddenError as error:
-                    why = f"{error} (if a right is missing: set routers.enabled in the chart)"
-                    refused = _fact(ConditionStatus.FALSE, Reason.PERMISSION_DENIED, why)
-                    self._known[key] = _Fed(None, asked.now, refused=refused)
-                except (ConflictError, NotFoundError):
-                    self._known.pop(key, None)  # it changed since it was read: the next cycle reads
-                except WriteHeldError:
-                    return
+        with contained(self._telemetry, "routers", key):
+            try:
+                await self._one(key, asked)
+            except ForbiddenError as error:
+                why = f"{error} (if a right is missing: set routers.enabled in the chart)"
+                refused = _fact(ConditionStatus.FALSE, Reason.PERMISSION_DENIED, why)
+                self._known[key] = _Fed(None, asked.now, refused=refused)
+            except (ConflictError, NotFoundError):
+                self._known.pop(key, None)  # it changed since it was read: the next cycle reads
+            except WriteHeldError:
+                return
 
     async def _one(self, key: ObjectKey, asked: _Asked) -> None:
         given, now, fed = asked.given, asked.now, self._known.get(key)

@@ -10,9 +10,9 @@ import time
 from collections.abc import Awaitable, Callable, Iterable
 
 from aurora.errors import ClusterError
+from aurora.executor.lanes import in_lanes
 from aurora.kube.client import KubeClient, Listing
 from aurora.kube.kinds import CONFIG_MAP, Kind, Ref
-from aurora.observe.facts import ObjectKey
 from aurora.observe.fleet import Fleet
 from aurora.observe.shelf import Listed
 from aurora.resources.names import CONTROL_CONFIGMAP
@@ -130,15 +130,13 @@ class Sweeper:
                 for obj in (await self._client.list(kind, namespace=namespace)).items:
                     self._fleet.apply_event(kind, "MODIFIED", obj)
             return
-        limit = asyncio.Semaphore(PARALLEL_READS)
 
-        async def read(key: ObjectKey) -> None:
-            async with limit:
-                found = await self._client.get(Ref(kind, key.namespace, key.name))
+        async def read(gap: Listed) -> None:
+            found = await self._client.get(Ref(kind, gap.key.namespace, gap.key.name))
             if found is not None:
                 self._fleet.apply_event(kind, "MODIFIED", found)
 
-        await asyncio.gather(*(read(gap.key) for gap in gaps))
+        await in_lanes(gaps, read, lane=lambda gap: gap.key, at_once=PARALLEL_READS)
 
 
 def _number(version: str) -> int:
