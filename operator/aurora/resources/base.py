@@ -121,8 +121,8 @@ class KubernetesObject(Part):
         return {"apiVersion": API_VERSION, "kind": self.kind, **body}
 
 
-class Subject(KubernetesObject):
-    """A custom resource that Decisions are about."""
+class SubjectObject(KubernetesObject):
+    """What the kinds of subject have in common."""
 
     cel: ClassVar[tuple[Rule, ...]] = (
         Rule(

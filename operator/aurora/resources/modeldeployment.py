@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from aurora.resources.autonomy import Autonomy, Budget, DecidedAction
-from aurora.resources.base import Part, StatusPart, Subject
+from aurora.resources.base import Part, StatusPart, SubjectObject
 from aurora.resources.cel import Rule
 from aurora.resources.columns import Column
 from aurora.resources.conditions import Conditions
@@ -154,7 +154,7 @@ class ModelDeploymentStatus(StatusPart):
     """The last five decisions, newest first."""
 
 
-class ModelDeployment(Subject):
+class ModelDeployment(SubjectObject):
     """A served model that AURORA watches and, where allowed, runs."""
 
     kind: ClassVar[str] = "ModelDeployment"

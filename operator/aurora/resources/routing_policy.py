@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from aurora.resources.autonomy import Autonomy
-from aurora.resources.base import Part, StatusPart, Subject
+from aurora.resources.base import Part, StatusPart, SubjectObject
 from aurora.resources.cel import Rule
 from aurora.resources.columns import Column
 from aurora.resources.conditions import Conditions
@@ -177,7 +177,7 @@ class RoutingPolicyStatus(StatusPart):
     """The last five decisions, newest first."""
 
 
-class RoutingPolicy(Subject):
+class RoutingPolicy(SubjectObject):
     """How one rule of an HTTPRoute spreads traffic over backends."""
 
     kind: ClassVar[str] = "RoutingPolicy"
