@@ -64,7 +64,7 @@ class Lineup:
         return reward
 
     def close(self) -> None:
-        """Save what was learned; the rules learn nothing."""
+        """Save what the learned side learned; the other side is in memory alone."""
         if self.rules is not None:
             self.rules.close()
         self.learned.close()

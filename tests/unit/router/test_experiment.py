@@ -14,7 +14,7 @@ from aurora.router.server import RouterApi
 from aurora.router.service import Router
 from aurora.router.settings import RouterSettings
 from aurora.router.telemetry import RouterMetrics
-from aurora.routing import InputError
+from aurora.routing import InputError, RoutingError
 
 Client = TestClient[Any, Any]
 ARMS = [{"provider_id": "good"}, {"provider_id": "bad"}]
@@ -177,3 +177,64 @@ def test_rules_that_cannot_be_read_leave_the_policy_before_in_force() -> None:
     assert router.policy.experiment is None
     assert router.decide({})[0] in {"good", "bad"}
     router.close()
+
+
+@pytest.mark.parametrize(
+    ("strategy", "options", "seen"),
+    [
+        pytest.param("fallback", {"tiers": ["bad", "good"]}, {"bad"}, id="a chain"),
+        pytest.param("weighted", {"weights": {"good": 1.0, "bad": 0.0}}, {"good"}, id="weights"),
+        pytest.param("round-robin", {}, {"good", "bad"}, id="without options"),
+        pytest.param("thompson", {"per_state": False}, {"good", "bad"}, id="one that learns too"),
+    ],
+)
+def test_another_strategy_stands_in_the_place_of_rules(
+    strategy: str, options: dict[str, Any], seen: set[str]
+) -> None:
+    wanted = {"percent": 0, "strategy": strategy, "strategyOptions": options}
+    router = router_for(minPercent=0, experiment=wanted)
+    found = [router.decide({}) for _ in range(40)]
+    assert {provider for provider, _ in found} == seen
+    assert {metadata["side"] for _, metadata in found} == {"rules"}
+    router.close()
+
+
+@pytest.mark.parametrize(
+    ("wanted", "why"),
+    [
+        pytest.param({"strategy": "best"}, "no strategy is named 'best'", id="unknown"),
+        pytest.param({"strategy": "ucb", "strategyOptions": {"x": 1}}, "'x'", id="bad option"),
+        pytest.param({"strategy": "ucb", "rules": [{"use": ["bad"]}]}, "rules", id="and rules"),
+        pytest.param({}, "rules", id="neither rules nor a strategy"),
+    ],
+)
+def test_a_strategy_that_cannot_be_used_leaves_the_policy_before_in_force(
+    wanted: dict[str, Any], why: str
+) -> None:
+    router = router_for()
+    with pytest.raises(RoutingError, match=why):
+        router.adopt(Policy.model_validate({"experiment": {"percent": 50, **wanted}}))
+    assert router.report() is None
+    assert router.decide({})[0] in {"good", "bad"}
+    router.close()
+
+
+def test_each_side_learns_from_its_own_requests_alone(tmp_path: Path) -> None:
+    settings = RouterSettings(model_path=tmp_path / "state.json")
+    router = Router(settings)
+    wanted = {"percent": 100, "strategy": "thompson", "name": "a"}
+    policy = {"providers": ARMS, "strategy": "thompson", "experiment": wanted}
+    router.adopt(Policy.model_validate(policy))
+    begun = router.engine.snapshot()
+    router.adopt(Policy.model_validate({**policy, "experiment": {**wanted, "percent": 0}}))
+    for _ in range(20):
+        feedback(router, router.decide({})[1])
+    assert router.engine.snapshot()["state"] == begun["state"], "the other side learned"
+    report = router.report()
+    assert report is not None
+    assert report["sides"]["rules"]["outcomes"] == 20
+    router.close()
+    again = Router(settings)
+    again.adopt(Policy.model_validate(policy))
+    assert again.engine.snapshot()["state"] == begun["state"], "and kept nothing"
+    again.close()
