@@ -1,6 +1,7 @@
 """A RoutingPolicy feeds routers: the ConfigMap that it writes is what `aurora router` reads."""
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -108,6 +109,39 @@ async def test_a_router_reads_what_the_operator_writes(tmp_path: Path) -> None:
     assert api == {"provider_id": "api", "regions": ["eu-west"]}
     assert read.experiment is not None
     assert read.experiment.percent == 50.0
+    assert told(world) == ("True", "RoutersFed")
+
+
+async def test_a_condition_that_no_router_can_read_is_told_and_not_handed_on(
+    tmp_path: Path,
+) -> None:
+    pytest.importorskip("cel_expr_python")
+    world = fed(tmp_path, router={"experiment": {"percent": 50, "rules": RULES}})
+    async with operator(world) as op:
+        await op.cycles(2)
+        before = document(world)
+        wrong = [*RULES, {"when": "complexty < 0.4", "use": ["canary"]}]
+        put(world, router={"experiment": {"percent": 50, "rules": wrong}})
+        await op.cycles(2)
+        assert document(world) == before
+        assert (told(world), told(world, "Ready")) == (2 * (("False", "InvalidSpec"),))
+        assert message(world).startswith("spec.router.experiment.rules[2].when: ")
+        assert "undeclared reference to 'complexty'" in message(world)
+        put(world, router={"experiment": {"percent": 50, "rules": wrong[1:2]}})
+        await op.cycles(1)
+        assert document(world)["experiment"]["rules"] == wrong[1:2]
+        assert told(world) == ("True", "RoutersFed")
+
+
+async def test_without_the_extra_conditions_are_left_to_the_routers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "cel_expr_python.cel", None)
+    wrong = [{"when": "tenant <> 'a'", "use": ["canary"]}]
+    world = fed(tmp_path, router={"experiment": {"percent": 50, "rules": wrong}})
+    async with operator(world) as op:
+        await op.cycles(2)
+    assert document(world)["experiment"]["rules"] == wrong
     assert told(world) == ("True", "RoutersFed")
 
 

@@ -14,6 +14,7 @@ from aurora.errors import ConflictError, ForbiddenError, NotFoundError
 from aurora.executor.conditions import Fact
 from aurora.executor.lanes import in_lanes
 from aurora.executor.router_feed_document import Json, as_told, router_document, text_of
+from aurora.executor.router_rules import wrong_rule
 from aurora.kube.client import KubeClient
 from aurora.kube.jsonpatch import ABSENT, Change, guarded, pointer
 from aurora.kube.kinds import CONFIG_MAP, Ref
@@ -150,6 +151,11 @@ class RouterFeed:
 
     async def _one(self, key: ObjectKey, asked: _Asked) -> None:
         given, now, fed = asked.given, asked.now, self._known.get(key)
+        if why := wrong_rule(given.spec.router):
+            why = f"{why}. {Reason.INVALID_SPEC.sentence}"
+            refused = _fact(ConditionStatus.FALSE, Reason.INVALID_SPEC, why)
+            self._known[key] = _Fed(None, float("-inf"), refused=refused)
+            return
         if fed is None or fed.is_due(now) or not _fits(fed, given.facts.policy):
             fed = self._known[key] = await self._read(given.facts.policy, fed, now)
         if fed.refused is not None:
