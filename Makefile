@@ -65,7 +65,7 @@ generate: setup ## Write what follows from the code: CRDs, references, policies,
 
 lock: ## Renew the lock file
 	$(UV) pip compile pyproject.toml --extra postgres --extra rules --group dev --universal --generate-hashes --no-header --quiet --upgrade -o requirements/dev.lock
-	$(UV) pip compile pyproject.toml --extra postgres --universal --generate-hashes --no-header --quiet --constraint requirements/dev.lock -o requirements/runtime.lock
+	$(UV) pip compile pyproject.toml --extra postgres --extra rules --universal --generate-hashes --no-header --quiet --constraint requirements/dev.lock -o requirements/runtime.lock
 
 e2e: setup ## Run the tests that need real pods against the current kube context
 	$(BIN)/pytest tests/e2e -m e2e $(E2E)

@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,16 @@ def test_no_file_holds_an_open_note_or_a_machine_path() -> None:
         found += [f"{path.relative_to(ROOT)}: {one[0]}" for one in note.finditer(text)]
         found += [f"{path.relative_to(ROOT)}: {one[0]}" for one in place.finditer(text)]
     assert found == []
+
+
+@pytest.mark.parametrize("extra", ["postgres", "rules"])
+def test_the_image_has_what_the_chart_and_the_samples_need(extra: str) -> None:
+    """A secret may name a PostgreSQL, and a router's rule may have a condition."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    locked = (ROOT / "requirements" / "runtime.lock").read_text()
+    for wanted in project["optional-dependencies"][extra]:
+        name = re.split(r"[\[><=]", wanted)[0]
+        assert re.search(rf"^{name}(\[\w+\])?==", locked, re.MULTILINE)
 
 
 def test_nothing_big_is_tracked() -> None:
