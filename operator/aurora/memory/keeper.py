@@ -33,8 +33,8 @@ log = structlog.get_logger(__name__)
 STATE_EVERY_S: Final = 300.0
 """A model's state is kept this often, and whenever its reason changes."""
 MEMORY_EVERY_S: Final = 3600.0
-"""What was learned is kept this often and at shutdown: it is 40 times the work of a state, and a
-process that is killed learns an hour again."""
+"""What was learned is kept this often and at shutdown: it is four times the work of a state (0.8 ms
+of CPU instead of 0.2, 13 kB), and a process that is killed learns an hour again."""
 WOKEN_EARLY_S: Final = 5.0
 """A cycle that begins so soon after the last was woken by an edit: hundreds at once cause one after
 the other, and what is due can wait for the next in turn."""
