@@ -34,7 +34,7 @@ from bench.learned import memories, with_cases
 from bench.recorded import WINDOW_S
 from bench.standins import KINDS
 
-from aurora.collector import spare_the_collector
+from aurora.collector import OF_A_FLEET, spare_the_collector
 from aurora.config import Settings
 from aurora.cycle import Cycle
 from aurora.factory import OperatorParts, operator_parts
@@ -276,7 +276,7 @@ async def rigged(models: int, cases: int, prometheus: str) -> AsyncIterator[Rig]
             fill(parts, models)
             rig = Rig(parts, clocked(parts, clock), clock, api, prometheus)
             teach(rig)
-            spare_the_collector()
+            spare_the_collector(OF_A_FLEET)
             # On a busy machine the cycle is to be measured, not the loss of the Lease.
             parts.lease._deadline_s = PATIENCE_S  # noqa: SLF001
             lease = asyncio.create_task(parts.lease.keep())

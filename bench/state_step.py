@@ -12,7 +12,7 @@ import time
 
 from bench.capacity_accuracy import CYCLE_S, EPOCH, MODEL, WINDOW_S, workload
 
-from aurora.collector import spare_the_collector
+from aurora.collector import OF_A_FLEET, spare_the_collector
 from aurora.observe.sample import Reading, Sample, Signal
 from aurora.observe.snapshot import ModelObservation
 from aurora.state.advance import advance
@@ -68,7 +68,7 @@ def main() -> None:
     parser.add_argument("--output", choices=("table", "json"), default="table")
     arguments = parser.parse_args()
     if arguments.collector == "operator":
-        spare_the_collector()
+        spare_the_collector(OF_A_FLEET)
     pauses = Pauses()
     rng = random.Random(1)
     memories = [ModelMemory() for _ in range(arguments.models)]

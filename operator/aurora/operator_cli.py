@@ -7,7 +7,7 @@ from typing import Annotated
 import structlog
 import typer
 
-from aurora.collector import spare_the_collector
+from aurora.collector import OF_A_FLEET, spare_the_collector
 from aurora.config import Settings
 from aurora.errors import ClusterError
 from aurora.heap import keep_the_heap_small
@@ -55,7 +55,7 @@ async def _operate(settings: Settings) -> None:
     from aurora.handlers.operator import OperatorOptions, run_operator
 
     async with operator_parts(settings) as parts:
-        spare_the_collector()
+        spare_the_collector(OF_A_FLEET)
         if settings.metrics_port:
             start_http_server(
                 settings.metrics_port, settings.bind_address, registry=parts.telemetry.registry
