@@ -18,13 +18,20 @@ import yaml
 
 from aurora.kube.client import KubeClient
 from aurora.kube.connection import Connection
-from aurora.kube.kinds import CONFIG_MAP, DEPLOYMENT, HPA, MODEL_DEPLOYMENT, SERVICE, Ref
+from aurora.kube.kinds import CONFIG_MAP, DEPLOYMENT, HPA, MODEL_DEPLOYMENT, SERVICE
 from aurora.local.layout import default_cache_dir
 from tests.support.chart import CHART, needs_helm
-from tests.support.cluster import NAMESPACES, own_namespace
+from tests.support.cluster import own_namespace
 from tests.support.e2ecaller import Caller, calling
 from tests.support.e2echart import READY_WITHIN_S, Release, release
-from tests.support.e2eworld import MODEL_POD, World, current_context, until, written_by
+from tests.support.e2eworld import (
+    MODEL_POD,
+    World,
+    current_context,
+    has_gone,
+    until,
+    written_by,
+)
 from tests.support.kubectl import Kubectl
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900), needs_helm]
@@ -64,7 +71,7 @@ async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
                 yield Stage(made, world)
                 _let_go(kubectl, models)
         # Definitions and rights went first: now the namespace has nothing to wait for.
-        await until(lambda: _gone(client, models), f"{models} is gone", within_s=120)
+        await has_gone(client, models)
 
 
 def _let_go(kubectl: Kubectl, namespace: str) -> None:
@@ -75,10 +82,6 @@ def _let_go(kubectl: Kubectl, namespace: str) -> None:
         kubectl("patch", name, "-n", namespace, "--type=merge", "-p", patch)
     if found:
         kubectl("delete", *found, "-n", namespace, "--timeout=30s")
-
-
-async def _gone(client: KubeClient, namespace: str) -> bool:
-    return await client.get(Ref(NAMESPACES, "", namespace)) is None
 
 
 async def test_ready_at_once_small_and_able_to_scale_and_route(
