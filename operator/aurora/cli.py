@@ -3,6 +3,8 @@
 A part is imported when its command is called: loading all of them takes seconds.
 """
 
+import os
+import signal
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -163,6 +165,7 @@ def _root(
 
 def main() -> None:
     """Run the command line; an error is one line on standard error and exit code 1, or 2."""
+    _end_on_sigterm()
     program = "kubectl aurora" if Path(sys.argv[0]).name.startswith("kubectl-") else "aurora"
     try:
         app(prog_name=program)
@@ -170,6 +173,15 @@ def main() -> None:
         sys.exit(_complain(program, error, 2))
     except AuroraError as error:
         sys.exit(_complain(program, error, 1))
+
+
+def _end_on_sigterm() -> None:
+    """In a container, SIGTERM does nothing to its first process until a handler is set.
+
+    Without one, a pod that is deleted while its libraries load goes on until it is killed.
+    """
+    if os.getpid() == 1:
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
 
 
 def _complain(program: str, error: AuroraError, code: int) -> int:

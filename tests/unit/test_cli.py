@@ -3,6 +3,8 @@
 import inspect
 import json
 import os
+import shutil
+import signal
 import subprocess
 import sys
 
@@ -95,3 +97,21 @@ def test_an_unknown_command_is_exit_code_2():
     )
     assert done.returncode == 2
     assert "No such command 'nonsense'" in done.stderr
+
+
+def test_a_container_ends_when_it_is_told_to_while_its_command_still_loads():
+    first_process = ["unshare", "--user", "--map-root-user", "--pid", "--fork", "--kill-child"]
+    if not shutil.which("unshare") or subprocess.call([*first_process, "true"]):
+        pytest.skip("this machine lets nobody make a PID namespace")
+    program = (
+        "import os, signal, sys\n"
+        "from aurora import cli\n"
+        "def load():\n    os.kill(1, signal.SIGTERM)\n    print('it went on')\n    sys.exit(0)\n"
+        "cli.COMMANDS = {'slow': cli.Lazy('', load)}\n"
+        "sys.argv = ['aurora', 'slow']\n"
+        "cli.main()\n"
+    )
+    asked = [*first_process, sys.executable, "-c", program]
+    done = subprocess.run(asked, capture_output=True, text=True, timeout=60, check=False)
+    assert done.stdout == ""
+    assert done.returncode == 128 + signal.SIGTERM
