@@ -5,6 +5,7 @@ other namespace, and has nothing but the rights that the chart gives it. Needs H
 has the image; refuses any context that is not a throw-away one.
 """
 
+import asyncio
 import json
 import shutil
 import time
@@ -93,33 +94,15 @@ async def test_ready_at_once_small_and_able_to_scale_and_route(
     await world.manage("alone", scaling={"minReplicas": 2, "maxReplicas": 3})
     fallback = {"serviceRef": {"name": "spare", "port": 80}, "probe": {"count": 4}}
     await world.manage("main", fallback=fallback, triggers={"noEndpointFor": "5s"})
-    await world.serve("spare", delay=0.05, per_connection=1)
-    await world.serve("alone", delay=0.05)
-    main_url = await world.serve("main", replicas=2, delay=0.05, per_connection=1)
     await world.create(HPA, "llama", spec=_autoscaler("llama", floor=1, ceiling=3))
-    url = await world.serve("llama", slots=4, delay=0.2, per_connection=3)
-    before = (await world.get(SERVICE, "main"))["spec"]
-
-    # SCALE: replicas where nobody else scales, the floor of an autoscaler where one is.
+    url, main_url, *_ = await asyncio.gather(
+        world.serve("llama", slots=4, delay=0.2, per_connection=3),
+        world.serve("main", replicas=2, delay=0.05, per_connection=1),
+        world.serve("spare", delay=0.05, per_connection=1),
+        world.serve("alone", delay=0.05),
+    )
     await until(lambda: _has_ready(world, "alone", 2), "replicas follow", within_s=90)
-    async with calling(Caller(url, rate=8)) as caller:
-        await until(lambda: _measured(world, "llama"), "metrics", within_s=60)
-        caller.rate = 26
-        wanted = {"action": "SCALE", "phase": "Verifying"}
-        await until(lambda: world.decisions("llama", **wanted), "SCALE", within_s=90)
-    floor = (await world.get(HPA, "llama"))["spec"]["minReplicas"]
-    assert floor > 1
-
-    # ROUTE: to the fallback and back.
-    async with calling(Caller(main_url, rate=10)) as caller:
-        await until(lambda: _measured(world, "main"), "metrics", within_s=60)
-        await world.tell("main", healthy=False)
-        began = time.monotonic()
-        await until(lambda: caller.hears_from("spare"), "the fallback answers", within_s=60)
-        away_s = time.monotonic() - began
-        await world.tell("main", healthy=True)
-        await until(lambda: caller.hears_from("main"), "the primary answers", within_s=180)
-    assert (await world.get(SERVICE, "main"))["spec"] == before
+    _, away_s = await asyncio.gather(_the_floor_rises(world, url), _away_and_back(world, main_url))
 
     # Without CACHE the Deployments themselves are never written.
     for name in ("alone", "llama", "main"):
@@ -131,6 +114,32 @@ async def test_ready_at_once_small_and_able_to_scale_and_route(
     assert memory < MEMORY_LIMIT_MIB
     assert ready_s < READY_WITHIN_S
     _tell(record_property, ready_seconds=ready_s, memory_mib=memory, away_seconds=away_s)
+
+
+async def _the_floor_rises(world: World, url: str) -> None:
+    """SCALE where an autoscaler is: by its floor."""
+    async with calling(Caller(url, rate=8)) as caller:
+        await until(lambda: _measured(world, "llama"), "metrics", within_s=60)
+        caller.rate = 26
+        wanted = {"action": "SCALE", "phase": "Verifying"}
+        await until(lambda: world.decisions("llama", **wanted), "SCALE", within_s=90)
+    floor = (await world.get(HPA, "llama"))["spec"]["minReplicas"]
+    assert floor > 1
+
+
+async def _away_and_back(world: World, url: str) -> float:
+    """ROUTE to the fallback and back; seconds until the fallback answers."""
+    before = (await world.get(SERVICE, "main"))["spec"]
+    async with calling(Caller(url, rate=10)) as caller:
+        await until(lambda: _measured(world, "main"), "metrics", within_s=60)
+        await world.tell("main", healthy=False)
+        began = time.monotonic()
+        await until(lambda: caller.hears_from("spare"), "the fallback answers", within_s=60)
+        away_s = time.monotonic() - began
+        await world.tell("main", healthy=True)
+        await until(lambda: caller.hears_from("main"), "the primary answers", within_s=180)
+    assert (await world.get(SERVICE, "main"))["spec"] == before
+    return away_s
 
 
 async def test_the_cache_works_where_it_is_allowed_and_uninstalling_leaves_nothing(

@@ -1,5 +1,6 @@
 """The fallback by weights of an HTTPRoute, through a real Gateway."""
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -26,8 +27,8 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
 async def test_weights_send_traffic_to_the_fallback_and_back(
     world: World, record_property: Record
 ) -> None:
-    for name in ("llama", "spare"):
-        await world.serve(name, replicas=2, delay=0.05)
+    names = ("llama", "spare")
+    await asyncio.gather(*(world.serve(name, replicas=2, delay=0.05) for name in names))
     host = await route_to(world, "llama", {"llama": 100, "spare": 0})
     fallback = {
         "serviceRef": {"name": "spare", "port": 80},

@@ -5,6 +5,7 @@ context that is not a throw-away one. The windows of the manifests are short; al
 real installation.
 """
 
+import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Callable
@@ -152,8 +153,10 @@ async def test_nobody_notices_the_cache_but_for_its_speed(
 async def test_traffic_goes_to_the_fallback_and_comes_back(
     world: World, record_property: Record
 ) -> None:
-    url = await world.serve("llama", replicas=2, delay=0.05, per_connection=1)
-    await world.serve("spare", replicas=2, delay=0.05, per_connection=1)
+    url, _ = await asyncio.gather(
+        world.serve("llama", replicas=2, delay=0.05, per_connection=1),
+        world.serve("spare", replicas=2, delay=0.05, per_connection=1),
+    )
     fallback = {"serviceRef": {"name": "spare", "port": 80}, "probe": {"count": 4}}
     await world.manage("llama", fallback=fallback, triggers={"noEndpointFor": "5s"})
     world.start_operator()
@@ -185,8 +188,9 @@ async def test_traffic_goes_to_the_fallback_and_comes_back(
 
 
 async def test_uninstall_gives_everything_back(world: World) -> None:
-    await world.serve("llama", replicas=2, delay=0.05)
-    await world.serve("mini", delay=0.05)
+    await asyncio.gather(
+        world.serve("llama", replicas=2, delay=0.05), world.serve("mini", delay=0.05)
+    )
     await world.create(HPA, "mini", spec=autoscaler_spec("mini", floor=1, ceiling=4))
     before = (await world.get(DEPLOYMENT, "llama"))["spec"]
     await world.manage("llama", cache={"mode": "On", "maxSize": "16Mi"})
@@ -194,7 +198,8 @@ async def test_uninstall_gives_everything_back(world: World) -> None:
     operator = world.start_operator()
     url = f"http://{(await world.get(SERVICE, 'llama'))['spec']['clusterIP']}/v1/completions"
     async with calling(Caller(url, rate=10)) as caller:
-        await until(lambda: world.decisions("llama", direction="Arm"), "ARM", within_s=60)
+        carried_out = {"direction": "Arm", "phase": "Verifying"}
+        await until(lambda: world.decisions("llama", **carried_out), "ARM", within_s=60)
         await until(lambda: has_ready(world, "mini", 2), "the floor acts", within_s=60)
         await until(lambda: world.rolled_out("llama"), "armed", within_s=90)
         assert operator.stop() == 0

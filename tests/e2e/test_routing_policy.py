@@ -1,5 +1,6 @@
 """A RoutingPolicy on real traffic: two Deployments behind an HTTPRoute of a real Gateway."""
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -26,8 +27,7 @@ SLACK_S = 1.0
 async def world(tmp_path: Path) -> AsyncIterator[World]:
     async with new_world(tmp_path) as made:
         await need_gateway(made)
-        for name in EVEN:
-            await made.serve(name, replicas=2, delay=0.05)
+        await asyncio.gather(*(made.serve(name, replicas=2, delay=0.05) for name in EVEN))
         yield made
 
 
