@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import fields
+from functools import cache
 from itertools import islice
 from typing import Any, Final, TypeVar
 
@@ -45,12 +46,15 @@ def add_rows(
     for kind, add in _ADDING.items():
         values = [_values(row) for row in rows if type(row) is kind]
         if values:
-            connection.execute(add(connection), values)
+            connection.execute(add(connection.dialect.name), values)
 
 
-def _decisions(connection: Connection) -> sqlite.Insert:
+# A statement is made once for each dialect: its columns point at each other, which is garbage that
+# only the collector finds, and a transaction has a few rows.
+@cache
+def _decisions(dialect: str) -> sqlite.Insert:
     """Insert once; a repetition only tells the uid that was not known before."""
-    statement = _insert(connection, decisions)
+    statement = _insert(dialect, decisions)
     return statement.on_conflict_do_update(
         index_elements=["id"],
         set_={"uid": statement.excluded.uid, "name": statement.excluded.name},
@@ -58,12 +62,30 @@ def _decisions(connection: Connection) -> sqlite.Insert:
     )
 
 
-def _transitions(connection: Connection) -> sqlite.Insert:
-    return _insert(connection, transitions).on_conflict_do_nothing()
+@cache
+def _transitions(dialect: str) -> sqlite.Insert:
+    return _insert(dialect, transitions).on_conflict_do_nothing()
 
 
-def _outcomes(connection: Connection) -> sqlite.Insert:
-    return _insert(connection, outcomes).on_conflict_do_nothing()
+@cache
+def _outcomes(dialect: str) -> sqlite.Insert:
+    return _insert(dialect, outcomes).on_conflict_do_nothing()
+
+
+@cache
+def _states(dialect: str) -> sqlite.Insert:
+    return _insert(dialect, states).on_conflict_do_nothing()
+
+
+@cache
+def _memories(dialect: str) -> sqlite.Insert:
+    """Insert or replace what is older."""
+    statement = _insert(dialect, model_memory)
+    return statement.on_conflict_do_update(
+        index_elements=["namespace", "model"],
+        set_={name: statement.excluded[name] for name in ("version", "body", "updated_at")},
+        where=model_memory.c.updated_at <= statement.excluded.updated_at,
+    )
 
 
 _ADDING: Final = {DecisionRow: _decisions, TransitionRow: _transitions, OutcomeRow: _outcomes}
@@ -88,18 +110,12 @@ def add_states(connection: Connection, rows: Sequence[StateRow]) -> None:
                 "snapshot": pack(row.snapshot, found[day]),
             },
         )
-    connection.execute(_insert(connection, states).on_conflict_do_nothing(), values)
+    connection.execute(_states(connection.dialect.name), values)
 
 
 def put_memory(connection: Connection, rows: Sequence[MemoryRow]) -> None:
     """Insert or replace what was learned per model; what is newer in the store stays."""
-    statement = _insert(connection, model_memory)
-    statement = statement.on_conflict_do_update(
-        index_elements=["namespace", "model"],
-        set_={name: statement.excluded[name] for name in ("version", "body", "updated_at")},
-        where=model_memory.c.updated_at <= statement.excluded.updated_at,
-    )
-    connection.execute(statement, [_values(row) for row in rows])
+    connection.execute(_memories(connection.dialect.name), [_values(row) for row in rows])
 
 
 def _values(row: DecisionRow | TransitionRow | OutcomeRow | MemoryRow) -> dict[str, Any]:
@@ -114,14 +130,13 @@ def _dictionary(connection: Connection, day: int, row: StateRow) -> bytes:
     if body is not None:
         return bytes(body)
     first = dump(row.snapshot).encode()[:DICTIONARY_BYTES]
-    connection.execute(
-        _insert(connection, dictionaries).values(day=day, body=first).on_conflict_do_nothing(),
-    )
+    statement = _insert(connection.dialect.name, dictionaries).on_conflict_do_nothing()
+    connection.execute(statement.values(day=day, body=first))
     return bytes(connection.execute(query).scalar_one())
 
 
-def _insert(connection: Connection, table: Table) -> sqlite.Insert:
+def _insert(dialect: str, table: Table) -> sqlite.Insert:
     """INSERT ... ON CONFLICT is the dialect's own; both spell it alike."""
-    if connection.dialect.name == "postgresql":
+    if dialect == "postgresql":
         return postgresql.insert(table)  # type: ignore[return-value]
     return sqlite.insert(table)

@@ -1,4 +1,5 @@
 import asyncio
+import gc
 from dataclasses import replace
 
 import pytest
@@ -187,3 +188,24 @@ async def test_hostile_text_is_stored_on_every_database(store: Store, text: str)
     assert found is not None
     assert found.decision.target == {"name": text}
     assert found.decision.message.startswith(text[:4])
+
+
+async def test_a_transaction_leaves_nothing_that_only_the_collector_frees(store: Store) -> None:
+    async def kept(name: str) -> None:
+        await store.record([decision(name), TransitionRow(name, "Executing", NOW)])
+        await store.record_outcome(outcome(name))
+        await store.record_states([state()])
+        await store.save_memory(
+            [MemoryRow(namespace="n", model=name, version=1, body={"a": 1.0}, updated_at=NOW)]
+        )
+
+    await kept("warm")
+    gc.collect()
+    gc.disable()
+    try:
+        for turn in range(20):
+            await kept(f"d{turn}")
+        found = gc.collect()
+    finally:
+        gc.enable()
+    assert found < 20  # a statement that is made anew leaves 250
