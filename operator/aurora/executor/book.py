@@ -16,6 +16,8 @@ from aurora.kube.writer import Writer
 from aurora.planner.decision import Decision
 from aurora.resources import DecisionObject
 from aurora.resources.conditions import Condition, ConditionType, set_condition
+from aurora.resources.decision import Change as AppliedChange
+from aurora.resources.decision import DecisionStatus, OutcomeStatus
 from aurora.resources.vocabulary import ConditionStatus, Phase
 
 __all__ = ["DecisionBook"]
@@ -23,7 +25,7 @@ __all__ = ["DecisionBook"]
 Fact = tuple[ConditionType, ConditionStatus, str, str]
 """A condition: type, status, reason, message."""
 
-Renewed = Callable[[Kind, DecisionObject, Mapping[str, Any], Mapping[str, Any]], DecisionObject]
+Renewed = Callable[[Kind, DecisionObject, DecisionStatus, Mapping[str, Any]], DecisionObject]
 """Takes the object before, its status as it was written, and the metadata since."""
 
 _APPROVED: Final[Fact] = (ConditionType.APPROVED, ConditionStatus.TRUE, "WithinGuardrails", "")
@@ -99,29 +101,31 @@ class DecisionBook:
 
         What is begun without a phase was approved by the guardrails in the same step, and says so.
         """
-        before = found.status.to_kubernetes()
-        status: dict[str, Any] = before | {"phase": str(phase)}
+        news: dict[str, Any] = {"phase": phase}
+        facts = [] if condition is None else [condition]
         if phase in _BEGUN and found.status.phase in _UNJUDGED:
             decided_by = decided_by or "aurora"
-            status["conditions"] = _with_condition(before, _APPROVED, at)
-        if condition is not None:
-            status["conditions"] = _with_condition(status, condition, at)
+            facts = [_APPROVED, *facts]
+        if facts:
+            news["conditions"] = _with_facts(found.status.conditions, facts, at)
         if changes is not None:
-            status["changes"] = status_changes(changes, applied_at=timestamp(at) if applied else "")
+            told = status_changes(changes, applied_at=timestamp(at) if applied else "")
+            news["changes"] = tuple([AppliedChange.model_validate(one) for one in told])
         if decided_by:
-            status["decidedBy"] = decided_by
+            news["decided_by"] = decided_by
         if outcome is not None:
-            status["outcome"] = dict(outcome)
-        return await self._write(found, status)
+            news["outcome"] = OutcomeStatus.model_validate(outcome)
+        return await self._write(found, news)
 
     async def repeat(self, found: DecisionObject, *, at: float) -> DecisionObject:
         """Count one more occurrence of the same proposal on its open object."""
-        before = found.status.to_kubernetes()
-        times = {"repeats": int(before.get("repeats", 0)) + 1, "lastSeen": timestamp(at)}
-        return await self._write(found, before | times)
+        seen = datetime.fromtimestamp(int(at), UTC)
+        return await self._write(found, {"repeats": found.status.repeats + 1, "last_seen": seen})
 
-    async def _write(self, found: DecisionObject, status: Mapping[str, Any]) -> DecisionObject:
+    async def _write(self, found: DecisionObject, news: Mapping[str, Any]) -> DecisionObject:
         ref = Ref(DECISION, found.metadata.namespace, found.metadata.name)
+        after = found.status.model_copy(update=news)
+        status = after.to_kubernetes()
         try:
             written = await self._writer.patch_status(ref, status, found=guard_of(found))
         except UnavailableError:
@@ -131,7 +135,7 @@ class DecisionBook:
             return self._seen(written) or DecisionObject.parse(written)
         if written is None:
             return found
-        return self._renewed(DECISION, found, status, written)
+        return self._renewed(DECISION, found, after, written)
 
 
 def _stands(status: Mapping[str, Any], written: Mapping[str, Any]) -> bool:
@@ -146,15 +150,12 @@ def _first_facts(verdict: Rejected | NeedsApproval) -> dict[str, Any]:
     return {"condition": facts, "decided_by": "" if waiting else "aurora"}
 
 
-def _with_condition(status: Mapping[str, Any], fact: Fact, at: float) -> list[dict[str, Any]]:
-    kept = [Condition.model_validate(one) for one in status.get("conditions") or []]
-    type_, value, reason, message = fact
-    made = set_condition(
-        kept,
-        type_=type_,
-        status=value,
-        reason=reason,
-        message=message,
-        now=datetime.fromtimestamp(at, UTC),
-    )
-    return [one.to_kubernetes() for one in made]
+def _with_facts(
+    conditions: tuple[Condition, ...], facts: Sequence[Fact], at: float
+) -> tuple[Condition, ...]:
+    now = datetime.fromtimestamp(at, UTC)
+    for type_, value, reason, message in facts:
+        conditions = set_condition(
+            conditions, type_=type_, status=value, reason=reason, message=message, now=now
+        )
+    return conditions

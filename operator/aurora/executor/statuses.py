@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
 from aurora.containment import contained
 from aurora.executor.conditions import Fact
@@ -10,19 +10,20 @@ from aurora.executor.reverts import Reverts
 from aurora.executor.router_feed import RouterFeed
 from aurora.executor.routing_status import routing_status_of
 from aurora.executor.status import status_of
-from aurora.executor.subjects import Subject, guard_of, ref_of_subject, subject_of
+from aurora.executor.subjects import Subject, identity_of, ref_of_subject, subject_of
 from aurora.kube.writer import Writer
 from aurora.observe.facts import ObjectKey
 from aurora.observe.fleet import Fleet
 from aurora.observe.snapshot import FleetSnapshot, ModelObservation
 from aurora.observe.subjects import is_policy
-from aurora.resources import DecisionObject
+from aurora.resources import DecisionObject, ModelDeploymentStatus, RoutingPolicyStatus
 from aurora.resources.vocabulary import Phase
 from aurora.state.system_state import SystemState
 from aurora.telemetry import Telemetry
 
 __all__ = ["Statuses", "just_routed", "newest_first"]
 
+Status = ModelDeploymentStatus | RoutingPolicyStatus
 PARALLEL_WRITES = 32
 """No more are compared ahead of it: the first statuses of 10,000 models would be 100 MB."""
 BREATH = 200
@@ -71,7 +72,7 @@ class Statuses:
         snapshot: FleetSnapshot,
         states: Mapping[ObjectKey, SystemState],
         by_model: Mapping[ObjectKey, Sequence[DecisionObject]],
-    ) -> Iterator[tuple[ObjectKey, Mapping[str, object]] | None]:
+    ) -> Iterator[tuple[ObjectKey, Status] | None]:
         """Compare when asked for the next; None says that it is time for a breath."""
         for place, (key, state) in enumerate(states.items()):
             if place % BREATH == BREATH - 1:
@@ -88,7 +89,7 @@ class Statuses:
         key: ObjectKey,
         state: SystemState,
         decisions: Sequence[DecisionObject],
-    ) -> dict[str, Any] | None:
+    ) -> Status | None:
         observation = snapshot.models[key]
         reverted = self._reverts.count(key, snapshot.monotonic)
         if observation.routing is None:
@@ -96,12 +97,13 @@ class Statuses:
         fed = self._routers.fact(key)
         return _policy_news(observation, state, snapshot, decisions, reverted=reverted, fed=fed)
 
-    async def _one(
-        self, snapshot: FleetSnapshot, key: ObjectKey, status: Mapping[str, object]
-    ) -> None:
+    async def _one(self, snapshot: FleetSnapshot, key: ObjectKey, status: Status) -> None:
         ref, found, written = ref_of_subject(key), self._found(snapshot, key), None
+        if found.status == status:
+            return
         with contained(self._telemetry, "status", key):
-            written = await self._writer.replace_status(ref, status, found=guard_of(found))
+            sent = status.to_kubernetes()
+            written = await self._writer.replace_status(ref, sent, found=identity_of(found))
         # What was not written: the next cycle sees the newer object and compares again.
         if written is not None:
             self._fleet.written_status(ref.kind, found, status, written)
@@ -121,11 +123,11 @@ def _model_news(
     snapshot: FleetSnapshot,
     decisions: Sequence[DecisionObject],
     reverted: int,
-) -> dict[str, Any] | None:
+) -> Status | None:
     """The status to write, None while the one that stands there says the same."""
     status = status_of(observation, state, snapshot, decisions, reverted=reverted)
     old = observation.model.status
-    return None if status is old or status == old else status.to_kubernetes()
+    return None if status is old or status == old else status
 
 
 def _policy_news(  # noqa: PLR0913 - what a status may depend on
@@ -136,7 +138,7 @@ def _policy_news(  # noqa: PLR0913 - what a status may depend on
     *,
     reverted: int,
     fed: Fact | None,
-) -> dict[str, Any] | None:
+) -> Status | None:
     """The same of a RoutingPolicy; one that was let go in this cycle is gone by now."""
     routing = observation.routing
     if routing is None or routing.policy.metadata.deletion_timestamp is not None:
@@ -151,7 +153,7 @@ def _policy_news(  # noqa: PLR0913 - what a status may depend on
     )
     if status is None or status == routing.policy.status:
         return None
-    return status.to_kubernetes()
+    return status
 
 
 def newest_first(

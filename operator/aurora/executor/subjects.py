@@ -13,6 +13,7 @@ __all__ = [
     "SUBJECT_KINDS",
     "Subject",
     "guard_of",
+    "identity_of",
     "parse_subject",
     "ref_of_object",
     "ref_of_subject",
@@ -47,9 +48,14 @@ def ref_of_object(found: Subject) -> Ref:
 
 def guard_of(found: Subject | DecisionObject) -> dict[str, Any]:
     """What the write of a status is guarded by, and the status that stands there."""
-    metadata = {"uid": found.metadata.uid, "resourceVersion": found.metadata.resource_version}
     status = found.status.to_kubernetes() if found.status is not None else {}
-    return {"metadata": metadata, "status": status}
+    return {**identity_of(found), "status": status}
+
+
+def identity_of(found: Subject | DecisionObject) -> dict[str, Any]:
+    """What the write of a status is guarded by, where the status is known to be another one."""
+    metadata = {"uid": found.metadata.uid, "resourceVersion": found.metadata.resource_version}
+    return {"metadata": metadata}
 
 
 def parse_subject(raw: Mapping[str, Any]) -> Subject:

@@ -1,6 +1,6 @@
 """AURORA's own objects as their typed values; one that cannot be read is kept with the reason."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, Final, Generic, TypeVar
 
 from aurora.observe.facts import ObjectKey
@@ -18,8 +18,22 @@ Model = TypeVar("Model", bound=Part)
 
 POOLED: Final = 50_000
 """Different parts that are kept; then the pool starts anew, which costs memory only."""
-_OWN: Final = frozenset({"target_ref", "service_ref", "fallback", "last_decision"})
-"""Parts that hold names, which no two objects have alike."""
+_OWN: Final = frozenset(
+    {
+        "target_ref",
+        "service_ref",
+        "fallback",
+        "last_decision",
+        "recent_decisions",
+        "model_ref",
+        "target",
+        "evidence",
+        "expected_effect",
+        "changes",
+        "outcome",
+    }
+)
+"""Parts that hold names or what was measured, which no two objects have alike."""
 
 
 class Reader(Generic[Resource]):
@@ -64,7 +78,7 @@ class Reader(Generic[Resource]):
         """An object as it is after its status was written, and nothing else of it."""
         metadata = found.metadata.model_copy(update={"resource_version": version})
         after = found.model_copy(update={"metadata": metadata, "status": status})
-        return self._shared(after, ("status",))
+        return self._shared(after, ("status",), before=found)
 
     def _with_same_spec(self, key: ObjectKey, obj: Mapping[str, Any]) -> Part | None:
         """The spec as it was read, where this is another version of the same one.
@@ -82,13 +96,18 @@ class Reader(Generic[Resource]):
         spec = getattr(known, "spec", None)
         return spec if isinstance(spec, Part) else None
 
-    def _shared(self, found: Resource, levels: Iterable[str]) -> Resource:
+    def _shared(
+        self, found: Resource, levels: Iterable[str], *, before: Resource | None = None
+    ) -> Resource:
+        """With one object for equal parts; those that it has of `before` are shared already."""
         changes: dict[str, Any] = {}
         for name in levels:
             whole = getattr(found, name, None)
             if isinstance(whole, Part):
+                kept = _parts_of(getattr(before, name, None))
                 parts = {
-                    field: value if field in _OWN else self._one(value) for field, value in whole
+                    field: value if field in _OWN else self._one(value, kept)
+                    for field, value in whole
                 }
                 changes[name] = self._lean(whole.model_copy(update=parts))
         self._lean(found.metadata)
@@ -102,14 +121,22 @@ class Reader(Generic[Resource]):
         )
         return part
 
-    def _one(self, value: Any) -> Any:
+    def _one(self, value: Any, kept: Collection[int]) -> Any:
         if isinstance(value, tuple):
-            return tuple([self._one(item) for item in value])
-        if not isinstance(value, Part):
+            return tuple([self._one(item, kept) for item in value])
+        if not isinstance(value, Part) or id(value) in kept:
             return value
         if len(self._parts) >= POOLED:
             self._parts.clear()
         return self._parts.setdefault((type(value), value.model_dump_json()), value)
+
+
+def _parts_of(level: object) -> frozenset[int]:
+    """Which parts stand in the lists of a level, by identity."""
+    if not isinstance(level, Part):
+        return frozenset()
+    lists = [value for _, value in level if isinstance(value, tuple)]
+    return frozenset([id(one) for items in lists for one in items])
 
 
 def _without_copy(obj: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -20,6 +20,7 @@ from aurora.observe.raw import table
 from aurora.observe.shelf import Listed, Shelf, listed
 from aurora.observe.subjects import is_policy, name_of
 from aurora.resources import Approval, DecisionObject, ModelDeployment, RoutingPolicy
+from aurora.resources.base import StatusPart
 from aurora.resources.names import CONTROL_CONFIGMAP
 
 __all__ = ["Fleet"]
@@ -152,7 +153,7 @@ class Fleet:
         return found if same else None
 
     def written_status(
-        self, kind: Kind, found: Written, status: Mapping[str, Any], answer: Mapping[str, Any]
+        self, kind: Kind, found: Written, status: StatusPart, answer: Mapping[str, Any]
     ) -> Written:
         """Take a status that was put on an object, of which nothing else has changed.
 
@@ -165,8 +166,8 @@ class Fleet:
         Returns:
             The object as it was after the write, even where a newer one is known.
         """
-        seen, written = listed(answer), type(found.status).model_validate(status)
-        after: Written = self._readers[kind].with_status(found, written, seen.version)
+        seen = listed(answer)
+        after: Written = self._readers[kind].with_status(found, status, seen.version)
         self._shelves[kind].renew(seen, after)
         return after
 

@@ -88,7 +88,8 @@ def set_condition(  # noqa: PLR0913 - the fields of a condition, all by keyword
     """Return the conditions with this one set.
 
     lastTransitionTime moves only when the status changes, so that setting the same facts again
-    gives an equal value and therefore no write. Known types come first, `Ready` at the head.
+    gives an equal value and therefore no write. It holds whole seconds, as it is written. Known
+    types come first, `Ready` at the head.
     """
     kept = tuple(conditions)
     before = find_condition(kept, type_)
@@ -102,7 +103,9 @@ def set_condition(  # noqa: PLR0913 - the fields of a condition, all by keyword
         status=status,
         reason=str(reason),
         message=message,
-        last_transition_time=before.last_transition_time if before and same else now,
+        last_transition_time=(
+            before.last_transition_time if before and same else now.replace(microsecond=0)
+        ),
         observed_generation=observed_generation,
     )
     others = (one for one in kept if one.type != condition.type)

@@ -8,11 +8,13 @@ from aurora.critic.reasons import CheckReason
 from aurora.critic.verdict import Approved, NeedsApproval
 from aurora.errors import ConflictError
 from aurora.executor.book import DecisionBook
+from aurora.executor.changes import Change, ObjectRef
+from aurora.executor.projections import timestamp
 from aurora.kube.control import ControlSwitch
 from aurora.kube.kinds import CONFIG_MAP, DECISION
 from aurora.kube.writer import Writer
 from aurora.observe.fleet import Fleet
-from aurora.resources import ConditionType
+from aurora.resources import ConditionType, DecisionObject
 from aurora.resources.vocabulary import ConditionStatus, Phase, Risk, Tier
 from tests.support.builders import NOW
 from tests.support.fakecluster import FakeCluster
@@ -65,6 +67,26 @@ async def test_what_is_begun_at_once_says_that_it_was_approved(
         ("Approved", "True"),
         ("Executed", "False"),
     ]
+
+
+async def test_what_is_known_of_a_step_is_what_was_written(cluster: FakeCluster) -> None:
+    book, at = book_of(cluster), NOW + 0.75
+    found = await book.open(decision(), YES, at=at)
+    change = Change(ObjectRef("apps/v1", "Deployment", "models", "llama", "u"), "/spec/x", None, 3)
+    outcome = {"verdict": "Improved", "message": "faster", "measuredAt": timestamp(at)}
+    steps: list[dict[str, Any]] = [
+        {"phase": Phase.EXECUTING, "changes": [change]},
+        {"phase": Phase.VERIFYING, "changes": [change], "applied": True},
+        {"phase": Phase.COMPLETED, "outcome": outcome, "decided_by": "ann"},
+    ]
+    for step in steps:
+        fact = (ConditionType.EXECUTED, ConditionStatus.TRUE, str(step["phase"]), "x" * 2000)
+        found = await book.move(found, condition=fact, at=at, **step)
+        (written,) = cluster.all_of(DECISION)
+        assert found.status == DecisionObject.parse(written).status
+    found = await book.repeat(found, at=at)
+    (written,) = cluster.all_of(DECISION)
+    assert found.status == DecisionObject.parse(written).status
 
 
 async def test_who_approved_stays_when_it_is_begun(cluster: FakeCluster) -> None:

@@ -151,6 +151,7 @@ def test_a_late_event_is_nobodys_doing() -> None:
 def status(one: ModelObservation, at: float = NOW) -> RoutingPolicyStatus:
     made = routing_status_of(one, snapshot(at=at, models={KEY: one}), ())
     assert made is not None
+    assert RoutingPolicyStatus.model_validate(made.to_kubernetes()) == made, "it is read back so"
     return made
 
 

@@ -252,6 +252,15 @@ def test_other_readings_of_the_same_situation_are_no_other_status(
     assert again == written.model.status
 
 
+@given(st.floats(0.01, 0.9), st.floats(0.0, 100_000.0))
+def test_a_status_is_read_back_as_it_was_made(scale: float, later: float) -> None:
+    """What was written is kept as it was made, and compared with what is made next."""
+    found = status(
+        observation(signals=numbers(scale)), at=NOW + later, decisions=[decision_object("d0")]
+    )
+    assert ModelDeploymentStatus.model_validate(found.to_kubernetes()) == found
+
+
 @given(st.sampled_from(list(Gap)), st.text(max_size=40), st.text(max_size=40), st.integers(1, 9))
 def test_the_words_of_a_gap_do_not_move(gap: Gap, one: str, other: str, step: int) -> None:
     """Details hold ages and counts; only a failed query's is shown, and only when it changes."""

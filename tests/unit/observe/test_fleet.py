@@ -20,7 +20,7 @@ from aurora.observe.facts import ObjectKey, WorkloadKey
 from aurora.observe.fleet import Fleet
 from aurora.observe.projections import LAST_APPLIED
 from aurora.observe.shelf import REMEMBERED_DELETIONS
-from aurora.resources import ModelDeployment
+from aurora.resources import ModelDeployment, ModelDeploymentStatus
 from tests.support import objects
 from tests.support.hostile import JSON
 
@@ -82,6 +82,8 @@ class TestWrittenStatus:
         ],
     }
 
+    WRITTEN: ClassVar[ModelDeploymentStatus] = ModelDeploymentStatus.model_validate(STATUS)
+
     def told(self, version: int) -> Fleet:
         """A fleet that knows version 5 and has put a status on it."""
         found = fleet(MODEL_DEPLOYMENT)
@@ -91,7 +93,7 @@ class TestWrittenStatus:
         if version > 5:
             found.apply_event(MODEL_DEPLOYMENT, "MODIFIED", llama(1, version))
         answer = {"metadata": llama(1, 7)["metadata"]}
-        found.written_status(MODEL_DEPLOYMENT, known, self.STATUS, answer)
+        found.written_status(MODEL_DEPLOYMENT, known, self.WRITTEN, answer)
         return found
 
     def test_it_is_what_a_watch_would_have_shown(self) -> None:
@@ -114,7 +116,7 @@ class TestWrittenStatus:
         assert known is not None
         found.apply_event(MODEL_DEPLOYMENT, "DELETED", llama(1, 8))
         answer = {"metadata": llama(1, 9)["metadata"]}
-        found.written_status(MODEL_DEPLOYMENT, known, self.STATUS, answer)
+        found.written_status(MODEL_DEPLOYMENT, known, self.WRITTEN, answer)
         assert found.models.get(KEY) is None
 
 
