@@ -143,7 +143,7 @@ def _cycle(  # noqa: PLR0913 - the process's resources, all by name
     writer = Writer(client, fence=lease, switch=ControlSwitch(client, namespace=settings.namespace))
     images = CacheImages(settings.cache_image, settings.cache_exporter_image or None)
     cache = CacheActuator(client, writer, images, namespaces=settings.watch_namespaces)
-    effects = Effects(client, writer, cache, landings)
+    effects = Effects(client, writer, cache, landings, known=fleet.autoscaler)
     routers = RouterFeed(client, writer, telemetry)
     events = EventRecorder(client, fence=lease, instance=identity)
     book = DecisionBook(client, writer, seen=fleet.written_decision, renewed=fleet.written_status)

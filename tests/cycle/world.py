@@ -451,7 +451,8 @@ async def _cycle(
 ) -> tuple[Cycle, Telemetry]:
     telemetry, reverts, fence = Telemetry(), Reverts(), Fence()
     writer = Writer(cluster, fence=fence, switch=ControlSwitch(cluster, namespace=SYSTEM))
-    effects = Effects(cluster, writer, CacheActuator(cluster, writer, CacheImages("nginx", None)))
+    cache = CacheActuator(cluster, writer, CacheImages("nginx", None))
+    effects = Effects(cluster, writer, cache, known=fleet.autoscaler)
     casebook = await Casebook.open(store, None, NumericEmbedder(), clock=world.clock.wall)
     keeper = MemoryKeeper(store, casebook, retention_days=30.0)
     await keeper.load()

@@ -11,9 +11,9 @@ from aurora.kube.kinds import HPA
 from aurora.observe.facts import AutoscalerFacts, WorkloadFacts
 from aurora.observe.snapshot import ModelObservation
 
-__all__ = ["scale_plan"]
+__all__ = ["FLOOR_PATH", "scale_plan"]
 
-_FLOOR_PATH = {
+FLOOR_PATH = {
     "HorizontalPodAutoscaler": "/spec/minReplicas",
     "ScaledObject": "/spec/minReplicaCount",
 }
@@ -52,7 +52,7 @@ def _made(observation: ModelObservation, target: WorkloadFacts, wanted: int) -> 
     Its uid is not known before it exists; being AURORA's own, it needs no guard.
     """
     ref = ObjectRef(HPA.api_version, HPA.kind, target.key.namespace, target.key.name, "")
-    floor = Change(ref, _FLOOR_PATH[HPA.kind], target.replicas, wanted)
+    floor = Change(ref, FLOOR_PATH[HPA.kind], target.replicas, wanted)
     return Plan((floor,), ((HPA, _autoscaler(observation, target, wanted)),))
 
 
@@ -87,7 +87,7 @@ def _floor(scaler: AutoscalerFacts, wanted: int) -> tuple[Change, ...]:
     ref = ObjectRef(scaler.api_version, scaler.kind, *scaler.key, scaler.uid)
     if scaler.floor == wanted:
         return ()
-    return (Change(ref, _FLOOR_PATH[scaler.kind], scaler.floor, wanted),)
+    return (Change(ref, FLOOR_PATH[scaler.kind], scaler.floor, wanted),)
 
 
 def _replicas(target: WorkloadFacts, wanted: int) -> tuple[Change, ...]:

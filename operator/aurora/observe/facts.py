@@ -120,6 +120,7 @@ class AutoscalerFacts:
         floor: minReplicas of an HPA, minReplicaCount of a ScaledObject.
         ceiling: the maximum, which AURORA never writes.
         owner: kind/name of the controlling owner, for example the ScaledObject behind an HPA.
+        annotated: it has annotations, were it only those that are not kept here.
     """
 
     kind: str
@@ -135,6 +136,7 @@ class AutoscalerFacts:
     owner: str = ""
     paused: bool = False
     annotations: Mapping[str, str] = field(default_factory=dict)
+    annotated: bool = False
 
     def is_of(self, model: ObjectKey) -> bool:
         """Whether AURORA made it for that ModelDeployment: nothing was found there before."""

@@ -14,7 +14,7 @@ from aurora.kube.switch import Switch, parse_switch
 from aurora.observe import projections, traffic
 from aurora.observe.customresources import Reader
 from aurora.observe.endpoints import EndpointWatch
-from aurora.observe.facts import ControlFacts, ObjectKey
+from aurora.observe.facts import AutoscalerFacts, ControlFacts, ObjectKey
 from aurora.observe.pods import LabelPool, pod
 from aurora.observe.raw import table
 from aurora.observe.shelf import Listed, Shelf, listed
@@ -143,6 +143,11 @@ class Fleet:
         if is_policy(key):
             return self.policies.get(ObjectKey(key.namespace, name_of(key)))
         return self.models.get(key)
+
+    def autoscaler(self, kind: str, key: ObjectKey) -> AutoscalerFacts | None:
+        """A HorizontalPodAutoscaler or ScaledObject as it was seen last."""
+        shelves = {kinds.HPA.kind: self.hpas, kinds.SCALED_OBJECT.kind: self.scaled_objects}
+        return shelves[kind].get(key) if kind in shelves else None
 
     def written_decision(self, body: Mapping[str, Any]) -> DecisionObject | None:
         """Take a Decision as the answer to a write gave it; None while a newer one is known."""

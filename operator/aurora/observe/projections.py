@@ -147,6 +147,7 @@ def autoscaler_of_hpa(obj: Any) -> AutoscalerFacts | None:
         desired=_number(obj, "status", "desiredReplicas"),
         owner=_controller(obj),
         annotations=annotations_of(obj),
+        annotated="annotations" in table(obj, "metadata"),
     )
 
 
@@ -172,6 +173,7 @@ def autoscaler_of_scaled_object(obj: Any) -> AutoscalerFacts | None:
         owner=_controller(obj),
         paused=paused or KEDA_PAUSED_REPLICAS in annotations,
         annotations=annotations,
+        annotated="annotations" in table(obj, "metadata"),
     )
 
 

@@ -19,6 +19,7 @@ from aurora.kube.kinds import CONFIG_MAP, DEPLOYMENT, EVENT, HPA, MODEL_DEPLOYME
 from aurora.kube.writer import Writer
 from aurora.observe.facts import ObjectKey
 from aurora.observe.fleet import Fleet
+from aurora.observe.projections import LAST_APPLIED
 from aurora.resources import DecisionObject
 from aurora.resources.names import FINALIZER, LAST_DECISION_ANNOTATION, ORIGINAL_ANNOTATION
 from tests.support.builders import NAMESPACE, NOW, SPEC
@@ -76,18 +77,21 @@ class Rig:
             known=self.fleet.subject,
         )
         images = CacheImages("nginx", None)
-        self.effects = Effects(client, self.writer, CacheActuator(client, self.writer, images))
+        cache = CacheActuator(client, self.writer, images)
+        self.effects = Effects(client, self.writer, cache, known=self.fleet.autoscaler)
 
     def put(self, kind: Kind, version: str, spec: Any) -> None:
         metadata = {"name": KEY.name, "namespace": KEY.namespace}
         body = {"apiVersion": version, "kind": kind.kind, "metadata": metadata, "spec": spec}
         self.cluster.put(kind, body)
 
-    def unseen(self, **metadata: Any) -> None:
-        """Somebody writes to the ModelDeployment, and no watch has told of it."""
+    def unseen(self, ref: Ref = MODEL, /, *, floor: int | None = None, **metadata: Any) -> None:
+        """Somebody writes to an object, and no watch has told of it."""
         listeners, self.cluster.listeners[:] = list(self.cluster.listeners), []
-        body = self.cluster.peek(MODEL)
-        self.cluster.put(MODEL_DEPLOYMENT, body | {"metadata": body["metadata"] | metadata})
+        body = self.cluster.peek(ref)
+        spec = body["spec"] if floor is None else body["spec"] | {"minReplicas": floor}
+        written = body | {"metadata": body["metadata"] | metadata, "spec": spec}
+        self.cluster.put(ref.kind, written)
         self.cluster.listeners[:] = listeners
 
     @property
@@ -174,6 +178,56 @@ async def test_the_write_that_acts_tells_of_the_decision_and_it_is_not_told_twic
     await rig.keepsakes.catch_up()
     names = [name for _, name, _ in rig.cluster.writes[before:]]
     assert names == ["ModelDeployment/llama"]
+
+
+async def test_a_floor_that_stands_as_it_is_known_is_written_without_reading_it(rig: Rig) -> None:
+    assert await rig.effects.bring_about(Plan((rig.floor,)), Tag("{}")) is Result.DONE
+    assert rig.cluster.reads == 0
+    assert len(rig.cluster.writes) == 1
+
+
+@pytest.mark.parametrize(
+    ("since", "result", "floor", "writes"),
+    [
+        pytest.param({"labels": {"a": "b"}}, Result.DONE, 3, 1, id="another field: it is read"),
+        pytest.param({"floor": 2}, Result.FOREIGN, 2, 0, id="another floor: it stays"),
+        pytest.param({"floor": 3}, Result.DONE, 3, 0, id="our own write, whose answer was lost"),
+        pytest.param({"uid": "another"}, Result.GONE, 1, 0, id="it was made anew"),
+    ],
+)
+async def test_what_was_written_to_a_floor_and_not_seen_yet_is_read(
+    rig: Rig, since: dict[str, Any], result: Result, floor: int, writes: int
+) -> None:
+    change, before = rig.floor, len(rig.cluster.writes)
+    rig.unseen(SCALER, **since)
+    assert await rig.effects.bring_about(Plan((change,)), Tag("{}")) is result
+    assert rig.cluster.reads == 1
+    assert rig.cluster.peek(SCALER)["spec"]["minReplicas"] == floor
+    assert len(rig.cluster.writes) == before + writes
+
+
+async def test_an_autoscaler_that_the_fleet_has_not_seen_yet_is_read(rig: Rig) -> None:
+    """Announced by a process that knew more."""
+    rig.unseen(SCALER, uid="another")
+    assert await rig.effects.bring_about(Plan((rig.floor,)), Tag("{}")) is Result.DONE
+    assert rig.cluster.reads == 1
+
+
+@pytest.mark.parametrize(
+    "kept",
+    [
+        pytest.param({"team": "a"}, id="somebody's"),
+        pytest.param({LAST_APPLIED: "{}"}, id="only kubectl's, which the fleet does not keep"),
+        pytest.param({}, id="none at all, written out"),
+    ],
+)
+async def test_other_annotations_of_a_floor_stay(rig: Rig, kept: dict[str, str]) -> None:
+    body = rig.cluster.peek(SCALER)
+    rig.cluster.put(HPA, body | {"metadata": body["metadata"] | {"annotations": kept}})
+    assert await rig.effects.bring_about(Plan((rig.floor,)), Tag("{}")) is Result.DONE
+    assert rig.cluster.reads == 0
+    told = {LAST_DECISION_ANNOTATION: "{}"}
+    assert rig.cluster.peek(SCALER)["metadata"]["annotations"] == kept | told
 
 
 async def test_what_is_done_already_is_told_by_a_write_of_its_own(rig: Rig) -> None:
