@@ -52,6 +52,17 @@ async def test_rows_of_many_callers_share_a_transaction(store: Counted) -> None:
     assert len(store.sizes) <= 2
 
 
+async def test_a_transaction_waits_a_moment_for_what_comes_next(store: Counted) -> None:
+    gathering = Gathering(store)  # type: ignore[arg-type]
+    work = []
+    for one in range(3):
+        work.append(asyncio.create_task(gathering.keep([row(one)])))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+    await asyncio.gather(*work)
+    assert store.sizes == [3]
+
+
 async def test_a_row_is_kept_once_the_caller_goes_on(store: Counted) -> None:
     gathering = Gathering(store)  # type: ignore[arg-type]
     for one in range(3):
