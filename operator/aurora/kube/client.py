@@ -6,7 +6,7 @@ The library's model classes are not used: they cost many times the time and memo
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Self
 
 from aurora.errors import ClusterError, ConflictError, NotFoundError
@@ -17,6 +17,7 @@ from aurora.kube.jsonpatch import Operation
 from aurora.kube.kinds import Kind, Ref, ref_of
 from aurora.kube.transport import JSON, REQUEST_TIMEOUT_S, Request, Retries, Transport
 from aurora.resources.names import FIELD_MANAGER
+from aurora.values import changed
 
 __all__ = ["KubeClient", "Listing"]
 
@@ -288,10 +289,8 @@ class KubeClient:
     async def _manage(
         self, request: Request, field_manager: str, timeout_s: float, content_type: str
     ) -> dict[str, Any]:
-        query = [("fieldManager", field_manager)]
-        return await self._send(
-            replace(request, query=query, timeout_s=timeout_s, content_type=content_type)
-        )
+        told = {"query": [("fieldManager", field_manager)], "timeout_s": timeout_s}
+        return await self._send(changed(request, content_type=content_type, **told))
 
     async def _send(self, request: Request) -> dict[str, Any]:
         answer = await self._transport.send(request)

@@ -8,7 +8,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any
+from functools import lru_cache
+from typing import Any, Final
 from urllib.parse import urlencode
 
 import aiohttp
@@ -21,6 +22,7 @@ from aurora.kube.connection import Connection, HttpClient
 from aurora.kube.counter import RequestCounter, RequestObserver
 from aurora.kube.kinds import LEASE, Kind
 from aurora.kube.refusals import refusal, unreachable
+from aurora.values import quick
 
 __all__ = ["JSON", "Request", "Retries", "Transport"]
 
@@ -29,6 +31,16 @@ REQUEST_TIMEOUT_S = 30.0
 """Default limit of one request: half of the API server's own --request-timeout of 60 s."""
 
 
+_COMPACT: Final = json.JSONEncoder(separators=(",", ":"))
+
+
+@lru_cache(64)
+def _encoded(*query: tuple[str, str]) -> str:
+    """All writes have the same few."""
+    return urlencode(query)
+
+
+@quick
 @dataclass(frozen=True, slots=True)
 class Request:
     """One request; `verb` and `kind` are what is counted and what a message names."""
@@ -49,12 +61,12 @@ class Request:
     @property
     def target(self) -> str:
         """Path and query, quoted."""
-        return f"{self.path}?{urlencode(self.query)}" if self.query else self.path
+        return f"{self.path}?{_encoded(*self.query)}" if self.query else self.path
 
     @property
     def data(self) -> bytes | None:
         """The body as it is sent."""
-        return None if self.body is None else json.dumps(self.body, separators=(",", ":")).encode()
+        return None if self.body is None else _COMPACT.encode(self.body).encode()
 
     @property
     def may_wait(self) -> bool:
