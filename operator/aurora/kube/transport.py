@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any
 from urllib.parse import urlencode
 
 import aiohttp
@@ -29,9 +29,6 @@ __all__ = ["JSON", "Request", "Retries", "Transport"]
 JSON = "application/json"
 REQUEST_TIMEOUT_S = 30.0
 """Default limit of one request: half of the API server's own --request-timeout of 60 s."""
-
-
-_COMPACT: Final = json.JSONEncoder(separators=(",", ":"))
 
 
 @lru_cache(64)
@@ -66,7 +63,12 @@ class Request:
     @property
     def data(self) -> bytes | None:
         """The body as it is sent."""
-        return None if self.body is None else _COMPACT.encode(self.body).encode()
+        if self.body is None:
+            return None
+        try:
+            return pydantic_core.to_json(self.body, inf_nan_mode="constants")
+        except pydantic_core.PydanticSerializationError:  # half of a surrogate pair
+            return json.dumps(self.body, separators=(",", ":")).encode()
 
     @property
     def may_wait(self) -> bool:

@@ -9,6 +9,7 @@ import math
 import zlib
 from typing import Any
 
+import pydantic_core
 from sqlalchemy import Dialect, Double, LargeBinary, Text
 from sqlalchemy.types import TypeDecorator
 
@@ -36,8 +37,20 @@ def pack(value: object, dictionary: bytes = b"", level: int = _SMALL) -> bytes:
     A snapshot is small and mostly field names, so zlib alone finds little to share within one:
     the shared dictionary is what makes it small.
     """
-    squeeze = zlib.compressobj(level, zdict=dictionary) if dictionary else zlib.compressobj(level)
+    if not dictionary:
+        return zlib.compress(_unsorted(value), level)
+    squeeze = zlib.compressobj(level, zdict=dictionary)
     return squeeze.compress(dump(value).encode()) + squeeze.flush()
+
+
+def _unsorted(value: object) -> bytes:
+    """As `dump`, keys as they come, in a quarter of its time."""
+    try:
+        text = pydantic_core.to_json(value, inf_nan_mode="constants")
+    except pydantic_core.PydanticSerializationError:  # half of a surrogate pair
+        return dump(value).encode()
+    # Whether these are words or numbers, only `dump` tells.
+    return dump(value).encode() if b"NaN" in text or b"Infinity" in text else text
 
 
 def unpack(packed: bytes, dictionary: bytes = b"") -> Any:

@@ -1,16 +1,20 @@
 """Requests against a real HTTP server on loopback that answers as a test wants."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 import yaml
 from aiohttp import web
 from aiohttp.test_utils import TestServer
+from hypothesis import given
+from hypothesis import strategies as st
 
 from aurora.errors import ClusterError, ForbiddenError, UnavailableError
 from aurora.kube.client import KubeClient
@@ -18,6 +22,7 @@ from aurora.kube.connection import Connection, HttpClient
 from aurora.kube.counter import RequestCounter
 from aurora.kube.kinds import CONFIG_MAP, DEPLOYMENT, LEASE, Kind, Ref
 from aurora.kube.transport import Request, Retries, Transport
+from aurora.resources.vocabulary import Phase
 
 REF = Ref(CONFIG_MAP, "default", "a")
 Answer = Callable[[web.Request], web.StreamResponse]
@@ -291,6 +296,26 @@ async def test_names_are_quoted_into_the_path(api: Api, client: KubeClient) -> N
     await client.get(Ref(CONFIG_MAP, "default", "../../secrets?x=1#"))
     path = "/api/v1/namespaces/default/configmaps/..%2F..%2Fsecrets%3Fx=1%23"
     assert api.requests[0].raw_path.replace("%3D", "=") == path
+
+
+@given(st.text() | st.text("aZ9_.~-%/ ?#&+:é", max_size=4))
+def test_a_part_of_a_path_is_quoted_as_the_library_does(name: str) -> None:
+    plain = quote(name, safe="")
+    assert CONFIG_MAP.path("a", name) == CONFIG_MAP.path("a") + (f"/{plain}" if name else "")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param({"a": [1, -2.5, None, True, ()], "b": {}}, id="values"),
+        pytest.param({"ü": "語\0"}, id="other letters"),
+        pytest.param({"a": "\ud83d"}, id="half of a surrogate pair, from a label or an error"),
+        pytest.param({"phase": Phase.VERIFYING}, id="a word of the vocabulary"),
+    ],
+)
+def test_a_body_is_sent_as_json(body: dict[str, Any]) -> None:
+    request = Request("create", CONFIG_MAP, "POST", "/", body=body)
+    assert json.loads(request.data or b"") == json.loads(json.dumps(body))
 
 
 def test_waits_are_jittered_and_bounded() -> None:

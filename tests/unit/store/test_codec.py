@@ -22,6 +22,18 @@ def test_what_is_packed_is_unpacked_whatever_the_dictionary(
     assert unpack(pack(value, dictionary), dictionary) == value
 
 
+@pytest.mark.parametrize("value", [float("nan"), {"a": [float("-inf")]}])
+@pytest.mark.parametrize("dictionary", [b"", b"known"])
+def test_a_number_that_is_none_is_refused(value: object, dictionary: bytes) -> None:
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        pack(value, dictionary)
+
+
+@pytest.mark.parametrize("value", ["NaN", {"-Infinity": "Infinity"}, "\ud800"])
+def test_words_that_look_like_none_are_kept(value: object) -> None:
+    assert unpack(pack(value)) == value
+
+
 @given(value=values)
 def test_a_wrong_dictionary_or_a_cut_is_an_error_and_never_another_value(value: object) -> None:
     packed = pack(value, b"the right one")
