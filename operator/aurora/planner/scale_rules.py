@@ -65,8 +65,9 @@ def more_needed(given: PlanInput) -> Candidate | None:
         return None
     # An autoscaler may stand far above its floor: the step is counted from there.
     most = max(now, given.replicas)
-    if _bounded(given, most) <= most and enough(given, most):  # most models in most cycles
-        return None
+    missed = (given.state.saturation.slo_ratio or 0.0) > 1.0
+    if not missed and _bounded(given, most) <= most and enough(given, most):
+        return None  # most models in most cycles
     sizing = size_up(given)
     if sizing is None or _is_fault(given, sizing) or may_pass(given):
         return None
