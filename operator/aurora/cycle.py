@@ -106,16 +106,15 @@ class Cycle:
         self.ledger = ledger_of(snapshot.decisions)
         with self._timed("state"):
             states = await self._advance(snapshot)
-        leads = self.parts.leads()
-        if leads:
+        if self.parts.leads():
             await self._lead(snapshot, states)
-        else:
-            self.parts.followup.stand_down()
-        if leads:  # a spare that shares the records would write everything twice
+            writes = self.parts.writes() - written
             with self._timed("remember"):
-                await self.parts.keeper.keep(snapshot, states, self.memories)
+                await self.parts.keeper.keep(snapshot, states, self.memories, writes=writes)
             with self._timed("tell"):
                 await self.parts.followup.tell(for_s=self.parts.guardrails.share_s)
+        else:  # a spare that shares the records would write everything twice
+            self.parts.followup.stand_down()
         self._report(snapshot, states)
         telemetry.writes.set(self.parts.writes() - written)
 

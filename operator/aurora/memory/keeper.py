@@ -38,6 +38,9 @@ of CPU instead of 0.2, 13 kB), and a process that is killed learns an hour again
 WOKEN_EARLY_S: Final = 5.0
 """A cycle that begins so soon after the last was woken by an edit: hundreds at once cause one after
 the other, and what is due can wait for the next in turn."""
+BUSY_WRITES: Final = 500
+PUT_OFF_S: Final = 20.0
+"""A cycle with so many writes leaves what is due to the next one, unless the last did so too."""
 PRUNE_EVERY_S: Final = 3600.0
 LEVEL_EVERY_S: Final = 600.0
 """The index of cases is brought level with the records and saved this often."""
@@ -149,10 +152,20 @@ class MemoryKeeper:
         snapshot: FleetSnapshot,
         states: Mapping[ObjectKey, SystemState],
         memories: Mapping[ObjectKey, ModelMemory],
+        *,
+        writes: int = 0,
     ) -> None:
-        """Keep what is due; never raises for the store's sake."""
+        """Keep what is due; never raises for the store's sake.
+
+        Args:
+            snapshot: what this cycle saw.
+            states: what it knew of each model.
+            memories: what was learned until now.
+            writes: how many this cycle sent to the API server.
+        """
         self._memories = memories
-        if snapshot.monotonic - self._asked_at < WOKEN_EARLY_S:
+        least_s = PUT_OFF_S if writes >= BUSY_WRITES else WOKEN_EARLY_S
+        if snapshot.monotonic - self._asked_at < least_s:
             return
         self._asked_at = snapshot.monotonic
         try:

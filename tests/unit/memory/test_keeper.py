@@ -59,9 +59,11 @@ async def open_keeper(
     return MemoryKeeper(store, book, retention_days=30)
 
 
-async def keep(keeper: MemoryKeeper, fleet: SmallFleet, at: float, *decisions: object) -> None:
+async def keep(
+    keeper: MemoryKeeper, fleet: SmallFleet, at: float, *decisions: object, writes: int = 0
+) -> None:
     seen = fleet.cycle(at, *decisions)  # type: ignore[arg-type]
-    await keeper.keep(seen, fleet.states, fleet.memories)
+    await keeper.keep(seen, fleet.states, fleet.memories, writes=writes)
 
 
 async def kept(store: Store, name: str = "llama") -> list[StateRow]:
@@ -108,6 +110,21 @@ async def test_a_cycle_that_was_woken_early_keeps_nothing(
     assert [row.at for row in await kept(store)] == [NOW]
     await keep(keeper, fleet, NOW + 5)
     assert [row.at for row in await kept(store)] == [NOW, NOW + 5]
+
+
+async def test_a_cycle_with_many_writes_leaves_what_is_due_to_the_next(
+    keeper: MemoryKeeper, store: Store
+) -> None:
+    fleet = SmallFleet()
+    await keep(keeper, fleet, NOW)
+    fleet.say("llama", "MetricsStale")
+    await keep(keeper, fleet, NOW + 15, writes=module.BUSY_WRITES)
+    assert [row.at for row in await kept(store)] == [NOW]
+    await keep(keeper, fleet, NOW + 30, writes=module.BUSY_WRITES)
+    assert [row.at for row in await kept(store)] == [NOW, NOW + 30]
+    fleet.say("llama", "TargetNotFound")
+    await keep(keeper, fleet, NOW + 45, writes=module.BUSY_WRITES - 1)
+    assert [row.at for row in await kept(store)] == [NOW, NOW + 30, NOW + 45]
 
 
 async def test_a_change_of_reason_is_not_forgotten_while_the_store_fails(
