@@ -220,9 +220,10 @@ async def taken_back(world: World) -> None:
             if await world.replicas() != 2:
                 await world.set_replicas(2)
                 backs += 1
-            assert backs <= 3, "it fights"
+            # A process that lost its Lease on a busy machine took along what it had counted.
+            assert backs <= 2 + len(world.restarts), "it fights"
         await eventually(lambda: _is(world, "ExternallyReverted"), within_s=30)
-        assert backs == 2
+        assert backs >= 2
         await world.settles()
         assert await world.replicas() == 2
     seen = await world.seen()

@@ -3,6 +3,8 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
+from statistics import median_low
 from typing import Final
 
 from aurora.memory.contract import Contract
@@ -21,6 +23,9 @@ __all__ = ["Outcome", "Surroundings", "in_force_at", "settle", "window_of"]
 STUCK_FACTOR: Final = 3.0
 """New pods that are not ready after this many cold starts (p90) will not come by waiting."""
 LEAST_STUCK_S: Final = 300.0
+LOOK_S: Final = 60.0
+"""What a longer step between two cycles has beyond it, or beyond twice the usual one, is of a clock
+that was set ahead or of a time when nobody looked: pods are not given up for it."""
 EARLY_READINGS: Final = 3
 """Readings in a row above the limit that undo an action before its window is over; 2 if watched."""
 
@@ -170,7 +175,7 @@ def _length(contract: Contract, verification: Verification) -> float:
 
 def _stuck(contract: Contract, state: SystemState) -> Outcome | None:
     limit = max(LEAST_STUCK_S, STUCK_FACTOR * state.cold_start.p90_s)
-    waited = state.at - contract.executed_at
+    waited = _waited_s(contract, state)
     if waited < limit:
         return None
     why = f": {state.pods.why[:200]}" if state.pods.why else ""
@@ -179,6 +184,16 @@ def _stuck(contract: Contract, state: SystemState) -> Outcome | None:
         f"{waited:.0f} s after the action{why}"
     )
     return Outcome(OutcomeVerdict.NO_DATA, message, state.at, undo=True)
+
+
+def _waited_s(contract: Contract, state: SystemState) -> float:
+    """Seconds since the action, each step between two cycles for no more than it can have taken."""
+    looks = [moment.at for moment in state.history]
+    begun = max(contract.executed_at, min(looks, default=state.at))
+    usual = median_low([b - a for a, b in pairwise(looks)]) if len(looks) > 1 else 0.0
+    times = [begun, *(at for at in looks if at > begun), state.at]
+    steps = [min(b - a, max(LOOK_S, 2.0 * usual)) for a, b in pairwise(times)]
+    return begun - contract.executed_at + math.fsum(steps)
 
 
 def _unmeasured(contract: Contract, at: float) -> Outcome:

@@ -350,6 +350,32 @@ def test_pods_that_never_become_ready_are_given_up(
         assert "0/3 nodes" in found.message
 
 
+@pytest.mark.parametrize(
+    ("steps", "gives_up"),
+    [
+        pytest.param([15.0] * 3 + [315.0] + [15.0] * 3, False, id="a clock set ahead by 5 min"),
+        pytest.param([15.0] * 3 + [315.0] + [15.0] * 20, True, id="and three cold starts later"),
+        pytest.param([15.0] * 3 + [3600.0] + [15.0] * 3, False, id="nobody looked for an hour"),
+        pytest.param([120.0] * 4, True, id="cycles of two minutes"),
+        pytest.param([1.0, 301.0], False, id="a clock set ahead in the second cycle"),
+    ],
+)
+def test_pods_are_not_given_up_for_time_in_which_nobody_looked(
+    steps: list[float], gives_up: bool
+) -> None:
+    times = [NOW]
+    for step in reversed(steps):
+        times.insert(0, times[0] - step)
+    history = tuple(moment(at, load=12.0, ready=2, ttft_p95=2.0) for at in times)
+    found = judged(contract(executed_at=times[0]), after(history))
+    assert (found is not None) is gives_up
+
+
+def test_time_before_the_first_cycle_of_a_process_counts_in_full() -> None:
+    history = since(4, load=12.0, ready=2, ttft_p95=2.0)
+    assert verdict(judged(contract(executed_at=NOW - 361.0), after(history))) is V.NO_DATA
+
+
 ROUTED = {
     "action": Action.ROUTE,
     "direction": Direction.FALLBACK,
