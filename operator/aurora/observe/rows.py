@@ -15,7 +15,7 @@ import pydantic_core
 __all__ = ["Row", "numbers_of", "plain_rows"]
 
 _TEXT: Final = r'([^"\\\x00-\x1f]*+)'  # possessive: nothing is kept for going back
-_NUMBER: Final = r"([-+.0-9eENaIinf]*+)"
+_NUMBER: Final = r"([-+.0-9eENaIinf]++)"
 _HEAD: Final = '{"metric":{'
 _JOINT: Final = f'"]}},{_HEAD}'
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from aurora.routing.bandits.change import ChangeTest
@@ -157,6 +157,7 @@ def test_ten_thousand_arms_are_served(build: Callable[[], RoutingStrategy]) -> N
 
 
 @settings(max_examples=15, deadline=None)
+@example(name="ucb", rewards=[("a", 0.0, 0.0, False), ("a", 1.2e-265, 0.0, False)], exploration=0.0)
 @given(
     name=st.sampled_from(sorted(EVERY)),
     rewards=st.lists(

@@ -21,6 +21,9 @@ from aurora.routing.types import WorkloadContext
 
 __all__ = ["Ucb"]
 
+LEAST_REACH = 1e-100
+"""A smaller range of rewards is none: its square is 0 in 8 bytes."""
+
 
 class Ucb(TabularBandit):
     """Greedy on upper confidence bounds, one set of arms per state.
@@ -63,7 +66,8 @@ def _upper_bounds(row: StateRow, cells: Cells, width: float) -> Cells:
     if not known.any():
         fresh: Cells = -pending
         return fresh
-    reach = row.high - row.low or 1.0
+    reach = row.high - row.low
+    reach = reach if reach > LEAST_REACH else 1.0
     logs = np.log(max(float(tries.sum()), np.e))
     safe = np.maximum(tries, 1e-9)
     spread = cells[SQUARES] / np.maximum(count, 1e-9) / reach**2
